@@ -1,0 +1,28 @@
+"""Metrics: the table of a run, as JSON. Made by `refinepoi/evaluation`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from refinepoi.artifacts.files import read_json, require, write_json
+
+
+@dataclass(frozen=True, eq=False)
+class Metrics:
+    """
+    content: {"protocol": {...}, "samples": n, "methods": {name: {"Acc@1": x, ...}}, "validation": {"samples": n,
+        "methods": {...}}, "strata": {stratum: {value: {method: {...}}}}}
+    """
+
+    content: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        missing = {"protocol", "samples", "methods", "validation", "strata"} - set(self.content)
+        require(not missing, f"metrics: without {sorted(missing)}")
+
+    def save(self, folder: Path) -> None:
+        write_json(folder / "metrics.json", self.content)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        return cls(read_json(folder / "metrics.json"))

@@ -1,0 +1,60 @@
+"""Prompts: the text a language model reads and the answer it should give. Made by `refinepoi/prompt`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import polars as pl
+
+from refinepoi.artifacts.files import read_json, require, write_json
+
+TABLE = {
+    "query": pl.Int32,  # row of Trajectories.queries
+    "split": pl.Int8,  # index into trajectories.SPLITS
+    "prompt": pl.String,
+    "answer": pl.String,  # the list to learn, the target's ID first; never shown in the prompt
+    "target": pl.Int32,  # POI index
+}
+STREAMS = {"text": pl.String}
+
+
+@dataclass(frozen=True, eq=False)
+class Prompts:
+    """
+    table: one row a query that can be asked, sorted by query.
+    streams: training texts in which every visit is supervised (`compact` only; no rows otherwise).
+    words: the vocabulary of the texts without semantic-ID tokens, for tokenizers built from scratch; sorted.
+    id_tokens: the semantic-ID tokens, to be added to any tokenizer.
+    list_length: k, how many places an answer names.
+    facts: template, memory, token budget, what was dropped.
+    """
+
+    table: pl.DataFrame
+    streams: pl.DataFrame
+    words: tuple[str, ...]
+    id_tokens: tuple[str, ...]
+    list_length: int
+    facts: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        require(self.table.schema == pl.Schema(TABLE), f"prompts: columns {dict(self.table.schema)}, expected {TABLE}")
+        require(self.streams.schema == pl.Schema(STREAMS), f"streams: columns {dict(self.streams.schema)}")
+        require(not set(self.words) & set(self.id_tokens), "words and semantic-ID tokens overlap")
+
+    def save(self, folder: Path) -> None:
+        self.table.write_parquet(folder / "table.parquet")
+        self.streams.write_parquet(folder / "streams.parquet")
+        facts = {"words": self.words, "id_tokens": self.id_tokens, "list_length": self.list_length, "facts": self.facts}
+        write_json(folder / "facts.json", facts)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        facts = read_json(folder / "facts.json")
+        return cls(
+            table=pl.read_parquet(folder / "table.parquet"),
+            streams=pl.read_parquet(folder / "streams.parquet"),
+            words=tuple(facts["words"]),
+            id_tokens=tuple(facts["id_tokens"]),
+            list_length=facts["list_length"],
+            facts=facts["facts"],
+        )

@@ -1,0 +1,15 @@
+"""The artifacts a run can be asked for, in the order they are made: the properties of `pipeline.Pipeline`."""
+
+GOALS = {
+    "trajectories": "cleaned, split check-ins with the samples of the protocol, and a data report",
+    "evidence": "candidates of every sample and what counting knows of them",
+    "features": "what training check-ins say of each POI",
+    "embeddings": "contrastive encoder trained; one vector a POI",
+    "semantic_ids": "hierarchical SOM trained; one grid coordinate a level for each POI, with maps",
+    "prompts": "what the language model reads and should answer",
+    "warm_start": "language model after supervised fine-tuning",
+    "policy": "language model after GRPO",
+    "predictions": "ranked lists of the policy",
+    "baselines": "ranked lists of the counters",
+    "metrics": "the table: everything",
+}

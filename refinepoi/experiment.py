@@ -1,0 +1,189 @@
+"""Experiment: the tree of all specs. Hydra's configuration enters here and nowhere else.
+
+`from_hydra` checks the whole tree at once, before anything heavy is imported, and says every problem on a line of its
+own: key, value seen, remedy. Rules that span stages are in `Experiment.problems`.
+"""
+
+import difflib
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any, get_args
+
+from omegaconf import DictConfig, OmegaConf
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
+
+from refinepoi.baseline.spec import BaselineSpec
+from refinepoi.core.errors import UserError
+from refinepoi.core.goals import GOALS
+from refinepoi.core.runtime import Runtime
+from refinepoi.core.spec import Spec
+from refinepoi.core.tracking_spec import TrackingSpec
+from refinepoi.dataset.spec import DatasetSpec
+from refinepoi.encoder.spec import EncoderSpec
+from refinepoi.evaluation.spec import EvaluationSpec
+from refinepoi.evidence.spec import EvidenceSpec
+from refinepoi.features.spec import FeaturesSpec
+from refinepoi.grpo.spec import GrpoSpec
+from refinepoi.model.spec import ModelSpec
+from refinepoi.prompt.spec import PromptSpec
+from refinepoi.quantizer.spec import QuantizerSpec
+from refinepoi.reward.spec import RewardSpec
+from refinepoi.sft.spec import SftSpec
+
+
+def _check_goal(goal: str) -> str:
+    if goal not in GOALS:
+        raise ValueError(f"unknown goal; one of {', '.join(GOALS)}")
+    return goal
+
+
+class Experiment(Spec):
+    """Everything that defines a run, and (`runtime`, `tracking`, `name`, `goal`) what does not change its results."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$", description="folder and dashboard name")
+    goal: Annotated[str, AfterValidator(_check_goal)]
+    seed: int = Field(ge=0, description="copied by interpolation into each part that draws")
+    dataset: DatasetSpec
+    evidence: EvidenceSpec
+    features: FeaturesSpec
+    encoder: EncoderSpec
+    quantizer: QuantizerSpec
+    prompt: PromptSpec
+    model: ModelSpec
+    sft: SftSpec
+    reward: RewardSpec
+    grpo: GrpoSpec
+    baseline: BaselineSpec
+    evaluation: EvaluationSpec
+    tracking: TrackingSpec
+    runtime: Runtime
+
+    def problems(self) -> list[str]:
+        """What no single field can see: rules across stages, and each part's own look at files."""
+        found = []
+        for group in type(self).model_fields:
+            part = getattr(self, group)
+            if hasattr(part, "problems"):
+                found += part.problems()
+        k, longest = self.prompt.list_length, max(self.evaluation.scoring.ks)
+        if longest > k:
+            found.append(
+                f"evaluation.scoring.ks: Acc@{longest} needs lists of {longest} (prompt.list_length is {k}); "
+                f"lower the one or raise the other"
+            )
+        shown = getattr(self.prompt, "candidates", 0)
+        if shown > self.evidence.candidates:
+            found.append(
+                f"prompt.candidates: {shown} are to be shown but evidence.candidates keeps {self.evidence.candidates}; "
+                f"raise evidence.candidates"
+            )
+        return found
+
+
+class ConfigurationError(UserError):
+    """The configuration is wrong; `problems` has one line for each fault."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        count = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
+        super().__init__("\n".join([f"{count} in the configuration", *(f"  {p}" for p in problems)]))
+
+
+def from_hydra(cfg: DictConfig) -> Experiment:
+    """The validated experiment. Raises `ConfigurationError` with every problem."""
+    missing = sorted(OmegaConf.missing_keys(cfg))
+    if missing:
+        raise ConfigurationError([f"{key}: has no value; give {key}=..." for key in missing])
+    return from_plain(OmegaConf.to_container(cfg, resolve=True, throw_on_missing=True))
+
+
+def from_plain(tree: Any) -> Experiment:
+    """The validated experiment from plain lists, dicts and numbers (a stored config.yaml, or Hydra's)."""
+    try:
+        experiment = Experiment.model_validate_json(json.dumps(tree))
+    except ValidationError as error:
+        raise ConfigurationError(list(_readable(error, tree))) from None
+    problems = experiment.problems()
+    if problems:
+        raise ConfigurationError(problems)
+    return experiment
+
+
+def load_config(text: str) -> Experiment:
+    """The experiment of a run folder's config.yaml."""
+    return from_plain(OmegaConf.to_container(OmegaConf.create(text), resolve=True))
+
+
+def to_yaml(experiment: Experiment) -> str:
+    """The resolved configuration as YAML, readable by `load_config`."""
+    return OmegaConf.to_yaml(OmegaConf.create(experiment.model_dump(mode="json")))
+
+
+def _readable(error: ValidationError, tree: Any) -> Iterator[str]:
+    for fault in error.errors(include_url=False):
+        path = _path(fault["loc"], tree)
+        key = ".".join(path)
+        seen = _short(fault.get("input"))
+        match fault["type"]:
+            case "extra_forbidden":
+                near = difflib.get_close_matches(path[-1], _siblings(fault["loc"]), n=1, cutoff=0.5)
+                hint = f"did you mean {near[0]}?" if near else "see the files in conf/" + path[0]
+                yield f"{key}: unknown key (got {seen}); {hint}"
+            case "missing":
+                yield f"{key}: has no value; give {key}=..."
+            case "union_tag_invalid":
+                yield f"{key}.kind: unknown kind {fault['ctx']['tag']!r}; one of {fault['ctx']['expected_tags']}"
+            case "union_tag_not_found":
+                yield f"{key}.kind: has no value; choose an option of the group, such as {path[0]}=NAME"
+            case "value_error":
+                yield f"{key}: {fault['msg'].removeprefix('Value error, ')} (got {seen})"
+            case "float_type" | "int_type" | "int_parsing" | "float_parsing" | "int_from_float":
+                whole = "whole " if "int" in fault["type"] else ""
+                yield f"{key}: must be a {whole}number (got {seen})"
+            case "finite_number":
+                yield f"{key}: must be a finite number (got {seen})"
+            case _:
+                text = fault["msg"].replace("Input should be", "must be").replace("'", "")
+                yield f"{key}: {text[:1].lower()}{text[1:]} (got {seen})"
+
+
+def _path(loc: tuple[int | str, ...], tree: Any) -> list[str]:
+    """The key as the user writes it: pydantic's location without the tags of discriminated unions."""
+    path: list[str] = []
+    node = tree
+    for n, part in enumerate(loc):
+        last = n == len(loc) - 1
+        if isinstance(node, dict) and part not in node and not last and node.get("kind") == part:
+            continue
+        path.append(str(part))
+        if isinstance(node, dict):
+            node = node.get(part)
+        elif isinstance(node, list) and isinstance(part, int) and part < len(node):
+            node = node[part]
+    return path
+
+
+def _siblings(loc: tuple[int | str, ...]) -> list[str]:
+    """Field names that would have been allowed beside an unknown key."""
+    models: list[Any] = [Experiment]
+    for part in loc[:-1]:
+        deeper: list[Any] = []
+        for model in models:
+            fields = getattr(model, "model_fields", {})
+            if part in fields:
+                deeper += _models_in(fields[part].annotation)
+            elif "kind" in fields and part in get_args(fields["kind"].annotation):
+                deeper.append(model)
+        models = deeper
+    return sorted({name for model in models for name in getattr(model, "model_fields", {})})
+
+
+def _models_in(annotation: Any) -> list[Any]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in _models_in(argument)]
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,36 @@
+"""`refinepoi --help`: groups and options read from the folders, goals, examples. Imports nothing heavy."""
+
+from pathlib import Path
+
+from refinepoi import __version__
+from refinepoi.core.folders import config_root
+from refinepoi.core.goals import GOALS
+
+EXAMPLES = """\
+  refinepoi                                                     everything, on the embedded city
+  refinepoi experiments=nyc dataset.path=FOLDER                 the published New York split
+  refinepoi goal=semantic_ids quantizer.levels=[16x16,16x16]    stop at the semantic IDs
+  refinepoi reward.weights.rank=3 grpo.num_generations=8 model=tiny
+  refinepoi multirun_sweeps=reward_weights                      a named sweep
+  refinepoi multirun_sweeps=som_grid
+  refinepoi -m grpo.seed=0,1,2                                  a sweep of your own
+  refinepoi --cfg job                                           show the composed settings, run nothing"""
+
+
+def help_page() -> str:
+    root = config_root()
+    groups = sorted(folder.name for folder in (root / "conf").iterdir() if folder.is_dir())
+    lines = [f"refinepoi {__version__}: check-ins -> semantic IDs -> language model -> ranked next places", ""]
+    lines += ["usage: refinepoi [group=option ...] [key.path=value ...] [-m]", "", "groups and their options:"]
+    lines += [f"  {group:<16} {_options(root / 'conf' / group)}" for group in groups]
+    lines += ["", "named sets of overrides:"]
+    lines += [f"  {folder:<16} {_options(root / folder)}" for folder in ("experiments", "multirun_sweeps")]
+    lines += ["", "goals (goal=...: that artifact and what it needs are made, no more):"]
+    lines += [f"  {name:<16} {meaning}" for name, meaning in GOALS.items()]
+    lines += ["", "examples:", EXAMPLES, "", "Every setting stands, with its meaning, in the files of the folder:"]
+    lines += [f"  {root / 'conf'}"]
+    return "\n".join(lines)
+
+
+def _options(folder: Path) -> str:
+    return " ".join(sorted(file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml")))

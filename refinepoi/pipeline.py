@@ -1,0 +1,115 @@
+"""What refinepoi makes, in order: the whole method on one page. READ THIS FIRST.
+
+Asking for a property makes that artifact and what it needs, and no more; what the store has is read (`core/store.py`).
+Each stage stands in the package of its name: `refinepoi/<package>/stage.py`.
+"""
+
+from functools import cached_property
+from typing import Any, TypeVar
+
+from refinepoi.artifacts.embeddings import Embeddings
+from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.features import Features
+from refinepoi.artifacts.metrics import Metrics
+from refinepoi.artifacts.policy import Policy
+from refinepoi.artifacts.predictions import Predictions
+from refinepoi.artifacts.prompts import Prompts
+from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.artifacts.trajectories import Trajectories
+from refinepoi.baseline.stage import rank_by_counting
+from refinepoi.core.spec import Spec
+from refinepoi.core.stage import Artifact, Stage, Storable
+from refinepoi.core.store import Store
+from refinepoi.dataset.stage import make_trajectories
+from refinepoi.encoder.stage import train_encoder
+from refinepoi.evaluation.stage import predict, score
+from refinepoi.evidence.stage import count_evidence
+from refinepoi.experiment import Experiment
+from refinepoi.features.stage import make_features
+from refinepoi.grpo.stage import train_grpo
+from refinepoi.prompt.stage import write_prompts
+from refinepoi.quantizer.stage import quantize
+from refinepoi.sft.stage import train_sft
+
+T = TypeVar("T", bound=Storable)
+
+
+class Pipeline:
+    """Refine-POI, one property an artifact."""
+
+    def __init__(self, experiment: Experiment, store: Store) -> None:
+        self.spec = experiment
+        self.store = store
+
+    @cached_property
+    def trajectories(self) -> Artifact[Trajectories]:
+        """Check-ins, cleaned, cut into trajectories, split by time; the samples of the protocol."""
+        return self._get("trajectories", make_trajectories, self.spec.dataset)
+
+    @cached_property
+    def evidence(self) -> Artifact[Evidence]:
+        """For each sample its candidate places and what counting the past says of them."""
+        return self._get("evidence", count_evidence, self.spec.evidence, self.trajectories)
+
+    @cached_property
+    def features(self) -> Artifact[Features]:
+        """What training check-ins say of each place: category, location, hours, popularity."""
+        return self._get("features", make_features, self.spec.features, self.trajectories)
+
+    @cached_property
+    def embeddings(self) -> Artifact[Embeddings]:
+        """Features smoothed by a contrastive encoder: places visited together come close."""
+        return self._get("embeddings", train_encoder, self.spec.encoder, self.features, self.trajectories)
+
+    @cached_property
+    def semantic_ids(self) -> Artifact[SemanticIds]:
+        """A hierarchical self-organizing map turns each embedding into grid coordinates: `<A_1,2><B_3,4>`."""
+        return self._get("semantic_ids", quantize, self.spec.quantizer, self.embeddings, self.trajectories)
+
+    @cached_property
+    def prompts(self) -> Artifact[Prompts]:
+        """Each sample as text: memory, time, candidates with their evidence; the answer is a list of IDs."""
+        return self._get(
+            "prompts", write_prompts, self.spec.prompt, self.trajectories, self.evidence, self.semantic_ids
+        )
+
+    @cached_property
+    def warm_start(self) -> Artifact[Policy]:
+        """The language model after supervised fine-tuning."""
+        return self._get("warm_start", train_sft, self.spec.sft, self.spec.model, self.prompts, self.semantic_ids)
+
+    @cached_property
+    def policy(self) -> Artifact[Policy]:
+        """The language model after GRPO on the five rewards."""
+        if self.spec.grpo.kind == "off":
+            return self.warm_start
+        specs = self.spec.grpo, self.spec.reward, self.spec.model
+        inputs = self.warm_start, self.prompts, self.semantic_ids, self.trajectories
+        return self._get("policy", train_grpo, *specs, *inputs)
+
+    @cached_property
+    def predictions(self) -> Artifact[Predictions]:
+        """The policy's ranked lists for validation and test."""
+        return self._predict("predictions", self.policy)
+
+    @cached_property
+    def warm_start_predictions(self) -> Artifact[Predictions]:
+        """The same of the model before GRPO."""
+        return self._predict("warm_start_predictions", self.warm_start)
+
+    @cached_property
+    def baselines(self) -> Artifact[Predictions]:
+        """What counting alone reaches: popularity, habits, log-linear counters."""
+        return self._get("baselines", rank_by_counting, self.spec.baseline, self.evidence, self.trajectories)
+
+    @cached_property
+    def metrics(self) -> Artifact[Metrics]:
+        """Acc@k, MRR, NDCG with intervals, for all methods in one table, and by strata."""
+        ranked = self.predictions, self.warm_start_predictions, self.baselines
+        return self._get("metrics", score, self.spec.evaluation.scoring, *ranked, self.trajectories, self.evidence)
+
+    def _predict(self, name: str, policy: Artifact[Policy]) -> Artifact[Predictions]:
+        return self._get(name, predict, self.spec.evaluation.decoding, policy, self.prompts, self.semantic_ids)
+
+    def _get(self, name: str, stage: Stage[T], *arguments: Spec | Artifact[Any]) -> Artifact[T]:
+        return self.store.get(stage, arguments, name)

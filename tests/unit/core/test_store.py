@@ -1,0 +1,196 @@
+"""The store: keys that mean what was asked for, artifacts that are whole or absent, nothing made twice."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from refinepoi.core.runtime import Runtime
+from refinepoi.core.spec import Spec
+from refinepoi.core.stage import Artifact, Context, stage
+from refinepoi.core.store import Store, artifact_key
+from refinepoi.core.tracking import NoTracker
+
+
+@dataclass(frozen=True)
+class Text:
+    text: str
+
+    def save(self, folder: Path) -> None:
+        (folder / "text.txt").write_text(self.text)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Text":
+        return cls((folder / "text.txt").read_text())
+
+
+class Say(Spec):
+    word: str
+    times: int
+
+
+made: list[str] = []
+
+
+@stage(version=1, makes=Text, name="say")
+def say(context: Context, spec: Say, *before: Artifact[Text]) -> None:
+    made.append(spec.word)
+    context.log.metrics({"loss": 1.5}, step=1)
+    (context.work / "scratch").write_text("x")
+    Text("".join(a.load().text for a in before) + spec.word * spec.times).save(context.folder)
+
+
+@stage(version=1, makes=Text, name="fail")
+def fail(context: Context, spec: Say) -> None:
+    attempts = context.work / "attempts"
+    attempts.write_text(attempts.read_text() + "x" if attempts.exists() else "x")
+    if len(attempts.read_text()) < 3:
+        raise RuntimeError("killed")
+    Text(attempts.read_text()).save(context.folder)
+
+
+def runtime(**changes: object) -> Runtime:
+    values = {"device": "cpu", "threads": 0, "workers": 0, "micro_batch": 8, "store": "x", "refresh": ()}
+    return Runtime(**(values | {"progress": False} | changes))
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    made.clear()
+    return Store(tmp_path, runtime())
+
+
+def test_second_request_reads(store: Store) -> None:
+    first = store.get(say, [Say(word="a", times=2)])
+    second = store.get(say, [Say(word="a", times=2)])
+    assert (first.hit, second.hit, first.key) == (False, True, second.key)
+    assert second.load().text == "aa" and made == ["a"]
+
+
+def test_inputs_enter_the_key(store: Store) -> None:
+    a, b = store.get(say, [Say(word="a", times=1)]), store.get(say, [Say(word="b", times=1)])
+    left = store.get(say, [Say(word="c", times=1), a])
+    right = store.get(say, [Say(word="c", times=1), b])
+    assert left.key != right.key and (left.load().text, right.load().text) == ("ac", "bc")
+
+
+def test_golden_key() -> None:
+    """Recorded once: a change here makes every user's store cold, so it must be meant."""
+    assert artifact_key(say, [Say(word="a", times=2)]) == "712773408984d04bb3c4"
+
+
+def test_runtime_never_changes_a_key(tmp_path: Path) -> None:
+    keys = {Store(tmp_path, runtime(**c)).get(say, [Say(word="a", times=2)]).key
+            for c in ({}, {"threads": 7}, {"device": "auto"}, {"workers": 2}, {"micro_batch": 1}, {"progress": True})}  # fmt: skip
+    assert len(keys) == 1
+
+
+def test_scratch_is_kept_over_a_crash_and_never_published(store: Store) -> None:
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="killed"):
+            store.get(fail, [Say(word="a", times=1)])
+        assert not list(store.root.glob("fail/*"))
+    artifact = store.get(fail, [Say(word="a", times=1)])
+    assert artifact.load().text == "xxx"
+    names = {f.name for f in artifact.path.rglob("*")}
+    assert names == {"text.txt", "manifest.json", "curve.json"}
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "append", "remove", "extra", "manifest", "empty"])
+def test_damage_is_found_and_made_good(store: Store, damage: str) -> None:
+    artifact = store.get(say, [Say(word="abc", times=3)])
+    file = artifact.path / "text.txt"
+    content = bytearray(file.read_bytes())
+    if damage == "flip":
+        content[4] ^= 1
+        file.write_bytes(content)
+    elif damage == "cut":
+        file.write_bytes(content[:-1])
+    elif damage == "append":
+        file.write_bytes(content + b"!")
+    elif damage == "remove":
+        file.unlink()
+    elif damage == "extra":
+        (artifact.path / "new.txt").write_text("x")
+    elif damage == "manifest":
+        (artifact.path / "manifest.json").write_text("{")
+    else:
+        (artifact.path / "manifest.json").write_text("")
+    again = store.get(say, [Say(word="abc", times=3)])
+    assert not again.hit and again.load().text == "abcabcabc"
+    assert len(list((store.root / ".aside").iterdir())) == 1
+
+
+def test_refresh_makes_again_once(tmp_path: Path) -> None:
+    made.clear()
+    Store(tmp_path, runtime()).get(say, [Say(word="a", times=1)])
+    fresh = Store(tmp_path, runtime(refresh=("say",)))
+    assert not fresh.get(say, [Say(word="a", times=1)]).hit
+    assert fresh.get(say, [Say(word="a", times=1)]).hit and made == ["a", "a"]
+
+
+def test_curve_is_replayed_on_a_hit(store: Store) -> None:
+    class Heard(NoTracker):
+        rows: list[object] = []
+
+        def metrics(self, stage: str, values: object, step: int) -> None:
+            self.rows.append((stage, values, step))
+
+    store.get(say, [Say(word="a", times=1)])
+    heard = Heard()
+    Store(store.root, runtime(), heard).get(say, [Say(word="a", times=1)])
+    assert heard.rows == [("say", {"loss": 1.5}, 1)]
+
+
+def test_manifest_says_what_was_done(store: Store) -> None:
+    a = store.get(say, [Say(word="a", times=1)])
+    b = store.get(say, [Say(word="b", times=2), a])
+    manifest = json.loads((b.path / "manifest.json").read_text())
+    assert manifest["arguments"] == [{"word": "b", "times": 2}, {"artifact": "say", "key": a.key}]
+    assert set(manifest["files"]) == {"text.txt", "curve.json"} and manifest["version"] == 1
+
+
+CHILD = """
+import sys, time
+sys.path.insert(0, {folder!r})
+import test_store as t
+from pathlib import Path
+store = t.Store(Path({root!r}), t.runtime(), locks={locks})
+artifact = store.get(t.slow, [t.Say(word="w", times=50_000)])
+print(artifact.hit, len(artifact.load().text))
+"""
+
+
+@stage(version=1, makes=Text, name="slow")
+def slow(context: Context, spec: Say) -> None:
+    import time
+
+    time.sleep(0.5)
+    Text(spec.word * spec.times).save(context.folder)
+
+
+@pytest.mark.parametrize("locks", [True, False])
+def test_many_processes_on_one_cold_key(tmp_path: Path, locks: bool) -> None:
+    code = CHILD.format(folder=str(Path(__file__).parent), root=str(tmp_path), locks=locks)
+    jobs = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(6)]
+    answers = [job.communicate()[0].split() for job in jobs]
+    assert all(job.returncode == 0 for job in jobs)
+    assert all(length == "50000" for _, length in answers)
+    if locks:
+        assert [hit for hit, _ in answers].count("False") == 1
+    assert len(list(tmp_path.glob("slow/*"))) == 1 and not list(tmp_path.glob(".aside/*"))
+
+
+def test_a_partial_folder_of_a_dead_process_is_taken_over(store: Store) -> None:
+    key = artifact_key(say, [Say(word="a", times=1)])
+    partial = store.root / ".partial" / f"say-{key}"
+    partial.mkdir(parents=True)
+    done = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
+    (partial / "OWNER").write_text(f"{os.uname().nodename} {done.stdout.strip()}")
+    (partial / "half.bin").write_bytes(b"123")
+    artifact = store.get(say, [Say(word="a", times=1)])
+    assert artifact.load().text == "a" and not partial.exists()
