@@ -1,7 +1,7 @@
 """From the words of the command line to checked experiments, before Hydra starts a job or makes a folder.
 
-Hydra composes; this file asks it to, once for every job of a sweep, and turns its complaints into lines of ours. It also
-registers the folders `experiments/` and `multirun_sweeps/` as config groups: what you see is what you type.
+Hydra composes; this file asks it to, once for every job of a sweep, and turns its complaints into lines of ours. It
+also registers the folders `experiments/` and `multirun_sweeps/` as config groups: what you see is what you type.
 """
 
 import difflib
@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -125,7 +125,7 @@ def _unknown_keys(overrides: list[Override]) -> dict[str, str]:
     unknown = {}
     for o in overrides:
         key = o.key_or_group
-        if _is_group(key) or key.startswith("hydra") or not o.is_change():
+        if _is_group(key) or key.startswith("hydra") or o.type is not OverrideType.CHANGE:
             continue
         parent, _, leaf = key.rpartition(".")
         node: Any = OmegaConf.select(tree, parent) if parent else tree

@@ -1,7 +1,7 @@
 """The entry point: compose -> validate every job -> pipeline.<goal> -> run folder -> validation MRR.
 
-`refinepoi` and `python -m refinepoi` both come here. Refusals leave with exit code 2 before Hydra makes a folder; a sweep
-leaves with 1 when a job failed. The value returned to Hydra is a validation metric, so that any sweeper can optimise it.
+`refinepoi` and `python -m refinepoi` both come here. Refusals leave with exit code 2 before Hydra makes a folder; a
+sweep leaves with 1 when a job failed. Hydra is given a validation metric, so that any sweeper can optimise it.
 """
 
 import json

@@ -61,7 +61,7 @@ def hit_at(rank: npt.ArrayLike, k: int) -> Ranks:
 
 
 def reciprocal_rank(rank: npt.ArrayLike, cutoff: int | None = None) -> Ranks:
-    """1 / rank, 0 where the rank is infinite or beyond the cutoff; its mean is MRR (MRR@cutoff). Returns float64 [...]."""
+    """1 / rank, 0 where the rank is infinite or beyond the cutoff; its mean is MRR (MRR@cutoff). float64 [...]."""
     rank = np.asarray(rank, np.float64)
     return np.where(rank <= (np.inf if cutoff is None else cutoff), 1.0 / rank, 0.0)
 

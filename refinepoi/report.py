@@ -1,4 +1,4 @@
-"""What a finished run leaves behind: metrics.json, predictions.parquet, pictures and a table; and a sweep's last table."""
+"""What a finished run leaves behind: metrics.json, predictions.parquet, pictures, a table; and a sweep's last table."""
 
 import json
 import shutil

@@ -49,7 +49,7 @@ class Context:
     """What a stage may use besides its specs and inputs. Nothing in here may change its result."""
 
     folder: Path
-    """Where the artifact is written. The same partial folder is offered again after a crash: trainers resume from it."""
+    """Where the artifact is written. The same partial folder is offered again after a crash: trainers go on there."""
     runtime: Runtime
     log: StageLog
     """`log.metrics({...}, step)`, `log.image(name, path)`, `log.table(name, frame)`: under the stage's own name."""

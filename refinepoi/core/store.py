@@ -74,7 +74,7 @@ class Store:
         start = time.monotonic()
         partial = self._claim(self.root / ".partial" / f"{stage.name}-{key}")
         stage_log = StageLog(stage.name, self.tracker)
-        log.info("%-22s making %s", stage.name, key)
+        log.debug("%-22s making %s", stage.name, key)
         stage.run(Context(partial, self.runtime, stage_log, stage.name), *arguments)
         (partial / CURVE).write_text(json.dumps(stage_log.curve), encoding="utf-8")
         shutil.rmtree(partial / WORK, ignore_errors=True)

@@ -84,8 +84,8 @@ def test_golden_key() -> None:
 
 
 def test_runtime_never_changes_a_key(tmp_path: Path) -> None:
-    keys = {Store(tmp_path, runtime(**c)).get(say, [Say(word="a", times=2)]).key
-            for c in ({}, {"threads": 7}, {"device": "auto"}, {"workers": 2}, {"micro_batch": 1}, {"progress": True})}  # fmt: skip
+    changes = {}, {"threads": 7}, {"device": "auto"}, {"workers": 2}, {"micro_batch": 1}, {"progress": True}
+    keys = {Store(tmp_path, runtime(**c)).get(say, [Say(word="a", times=2)]).key for c in changes}
     assert len(keys) == 1
 
 
@@ -135,7 +135,8 @@ def test_refresh_makes_again_once(tmp_path: Path) -> None:
 
 def test_curve_is_replayed_on_a_hit(store: Store) -> None:
     class Heard(NoTracker):
-        rows: list[object] = []
+        def __init__(self) -> None:
+            self.rows: list[object] = []
 
         def metrics(self, stage: str, values: object, step: int) -> None:
             self.rows.append((stage, values, step))

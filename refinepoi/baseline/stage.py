@@ -1,0 +1,16 @@
+"""rank_by_counting: Evidence, Trajectories -> Predictions of every ranker of the table."""
+
+from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.predictions import Predictions
+from refinepoi.artifacts.trajectories import Trajectories
+from refinepoi.baseline.spec import BaselineSpec
+from refinepoi.core.stage import Artifact, Context, stage
+
+
+@stage(version=1, makes=Predictions, name="rank_by_counting")
+def rank_by_counting(
+    context: Context, spec: BaselineSpec, evidence: Artifact[Evidence], trajectories: Artifact[Trajectories]
+) -> None:
+    from refinepoi.baseline.table import rank_all
+
+    rank_all(spec, evidence.load(), trajectories.load(), context.progress).save(context.folder)

@@ -1,0 +1,136 @@
+"""Branches: many continuations of one prompt, decoded side by side over one key-value cache of that prompt.
+
+The G continuations of a prompt are G query positions of one sequence; a mask lets each see the prompt and its own past
+only. So the prompt is computed and stored once, whatever G, and no cache is ever copied or repeated. Works with any
+Hugging Face causal model whose attention takes a 4-D mask (sdpa, eager) and whose head is linear.
+
+Shapes: B prompts, W branches each, P prompt tokens (padded on the left), D hidden size, V words of `Trie.vocabulary`.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from transformers.cache_utils import Cache, DynamicLayer
+
+from refinepoi.core.errors import UserError
+
+_SCALED_HEADS = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
+
+
+def causal_model(model: nn.Module) -> Any:
+    """The Hugging Face causal model inside a PEFT wrapper, or the model itself."""
+    get_base_model = getattr(model, "get_base_model", None)
+    return get_base_model() if callable(get_base_model) else model
+
+
+def head_scores(model: nn.Module, hidden: Tensor, vocabulary: Tensor) -> Tensor:
+    """Scores float32 [.., V] of the words in `vocabulary` only, from hidden states [.., D]. Differentiable."""
+    core = causal_model(model)
+    config = core.config.get_text_config()
+    for name in _SCALED_HEADS:
+        if getattr(config, name, None) not in (None, 1, 1.0):
+            raise UserError(f"model type {config.model_type} has {name}={getattr(config, name)}: not supported here")
+    head = core.get_output_embeddings()
+    if type(head) is nn.Linear:  # adapters wrap the head in another class: then the whole head is computed
+        bias = None if head.bias is None else head.bias[vocabulary]
+        return nn.functional.linear(hidden, head.weight[vocabulary], bias).float()
+    return head(hidden)[..., vocabulary].float()
+
+
+def positions_of(attention_mask: Tensor) -> Tensor:
+    """Positions [B, P] that count from the first real token, as Hugging Face's own generation does."""
+    return (attention_mask.long().cumsum(-1) - 1).clamp_(min=0)
+
+
+def additive(visible: Tensor, dtype: torch.dtype) -> Tensor:
+    """A mask to add to attention scores: 0 where visible, the lowest number elsewhere."""
+    return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill_(~visible, torch.finfo(dtype).min)
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """No gradients and no dropout inside; the model's mode is put back afterwards."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        model.train(training)
+
+
+class Branches:
+    """The cache of a batch of prompts and of what has been decoded after them. Use it inside `evaluating(model)`."""
+
+    def __init__(self, model: nn.Module, input_ids: Tensor, attention_mask: Tensor, room: int) -> None:
+        """`room`: how many tokens will be decoded after each prompt, over all branches (it grows when exceeded)."""
+        self._backbone = causal_model(model).base_model
+        self._prompt = attention_mask.bool()
+        self._next_position = attention_mask.long().sum(-1, keepdim=True)
+        layers = self._backbone.config.get_text_config().num_hidden_layers
+        self._cache = Cache(layers=[_RoomyLayer(room) for _ in range(layers)])
+        self.used = 0
+        output = self._backbone(
+            input_ids=input_ids,
+            attention_mask=attention_mask,
+            position_ids=positions_of(attention_mask),
+            past_key_values=self._cache,
+            use_cache=True,
+        )
+        self.prompt_hidden: Tensor = output.last_hidden_state[:, -1]
+        """[B, D], after the last prompt token."""
+
+    def mask(self, visible: Tensor) -> Tensor:
+        """From `visible` bool [B, W, slots] over decoded tokens, the additive mask [B, 1, W, P + slots] of `extend`."""
+        batch, width, _ = visible.shape
+        whole = torch.cat([self._prompt[:, None, :].expand(batch, width, -1), visible], dim=-1)
+        return additive(whole, self.prompt_hidden.dtype)[:, None]
+
+    def extend(self, tokens: Tensor, depth: Tensor | int, mask: Tensor) -> Tensor:
+        """Feed one token for each branch and return the hidden states [B, W, D] after it.
+
+        tokens: int64 [B, W]. depth: how many tokens each branch has decoded before these (int or int64 [B, W]).
+        mask: as from `mask`, [B, 1, W, P + used + W]; the W new tokens are the last slots, each must see itself.
+        """
+        output = self._backbone(
+            input_ids=tokens,
+            attention_mask=mask,
+            position_ids=(self._next_position + depth).expand_as(tokens),
+            past_key_values=self._cache,
+            use_cache=True,
+        )
+        self.used += tokens.shape[1]
+        return output.last_hidden_state
+
+
+class _RoomyLayer(DynamicLayer):
+    """A cache layer with room at the end: appending copies the new tokens only, not the prompt again."""
+
+    def __init__(self, room: int) -> None:
+        super().__init__()
+        self.room, self.length = room, 0
+
+    def update(self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        end = self.length + key_states.shape[-2]
+        if not self.is_initialized or end > self._keys.shape[-2]:
+            self._grow(key_states, value_states, end)
+        self._keys[:, :, self.length : end] = key_states
+        self._values[:, :, self.length : end] = value_states
+        self.length = end
+        self.keys, self.values = self._keys[:, :, :end], self._values[:, :, :end]
+        return self.keys, self.values
+
+    def _grow(self, key_states: Tensor, value_states: Tensor, end: int) -> None:
+        fresh = []
+        for name, states in (("_keys", key_states), ("_values", value_states)):
+            batch, heads, _, width = states.shape
+            buffer = states.new_empty(batch, heads, end + self.room, width)
+            if self.is_initialized:
+                buffer[:, :, : self.length] = getattr(self, name)[:, :, : self.length]
+            fresh.append(buffer)
+        self._keys, self._values = fresh
+        self.dtype, self.device = key_states.dtype, key_states.device
+        self.is_initialized = True

@@ -1,0 +1,80 @@
+"""Ordered lists of k different places, sampled or greedy, for G lists a prompt over one prompt cache.
+
+The policy of a constrained list: at each token, the model's scores over the open children of the current trie node,
+renormalised (and divided by the temperature). The probability of a list is the product over its k * L tokens; training
+must score the same policy (`constraint.py`). Nothing follows the last item: the end is forced and carries no choice.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from refinepoi.decoding.branches import Branches, evaluating, head_scores
+from refinepoi.decoding.trie import Trie
+
+
+@dataclass(frozen=True, eq=False)
+class Lists:
+    """
+    tokens: int64 [B * group, k * L], ids of the tokenizer, rows grouped by prompt.
+    pois: int64 [B * group, k], places, all different in a row.
+    logprobs: float32 [B * group, k * L], of each token over the allowed set, at the temperature used (greedy: 1).
+    """
+
+    tokens: Tensor
+    pois: Tensor
+    logprobs: Tensor
+
+
+def decode_lists(
+    model: nn.Module,
+    trie: Trie,
+    input_ids: Tensor,
+    attention_mask: Tensor,
+    k: int,
+    *,
+    group: int = 1,
+    temperature: float | None = None,
+    generator: torch.Generator | None = None,
+) -> Lists:
+    """`group` lists for each prompt of `input_ids` int64 [B, P] (padded on the left).
+
+    temperature: None takes the best token each time; a number samples with it, drawing from `generator`.
+    Raises UserError where k exceeds the catalogue, FloatingPointError where the model's scores are not finite.
+    """
+    trie.require_places(k)
+    batch, levels, steps = len(input_ids), trie.levels, k * trie.levels
+    device, rows = input_ids.device, len(input_ids) * group
+    used = torch.empty((rows, 0), dtype=torch.long, device=device)
+    tokens = torch.empty((rows, steps), dtype=torch.long, device=device)
+    logprobs = torch.empty((rows, steps), device=device)
+    with evaluating(model):
+        branches = Branches(model, input_ids, attention_mask, room=group * (steps - 1))
+        own_past = torch.eye(group, dtype=torch.bool, device=device).repeat(1, steps - 1).expand(batch, -1, -1)
+        mask = branches.mask(own_past)
+        prompt_width = input_ids.shape[1]
+        chosen = torch.zeros(rows, dtype=torch.long, device=device)
+        hidden = branches.prompt_hidden.repeat_interleave(group, dim=0)
+        for step in range(steps):
+            level = step % levels
+            node = chosen if level else torch.zeros_like(chosen)
+            scores = head_scores(model, hidden, trie.vocabulary)
+            child, is_open = trie.open_children(node, used, level)
+            allowed = scores.gather(1, trie.slot[child]).masked_fill_(~is_open, -torch.inf)
+            logp = torch.log_softmax(allowed / (temperature or 1.0), dim=-1)
+            if bool(logp.isnan().any()):
+                raise FloatingPointError("the model's scores are not finite: training diverged or weights are damaged")
+            if temperature is None:
+                pick = logp.argmax(-1, keepdim=True)
+            else:
+                pick = torch.multinomial(logp.exp(), 1, generator=generator)
+            logprobs[:, step] = logp.gather(1, pick)[:, 0]
+            chosen = child.gather(1, pick)[:, 0]
+            tokens[:, step] = trie.token[chosen]
+            if level == levels - 1:
+                used = torch.cat([used, chosen[:, None] - trie.first_leaf], dim=1)
+            if step < steps - 1:
+                seen = prompt_width + group * (step + 1)
+                hidden = branches.extend(tokens[:, step].view(batch, group), step, mask[..., :seen]).flatten(0, 1)
+    return Lists(tokens, trie.leaf_poi[used], logprobs)

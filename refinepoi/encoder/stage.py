@@ -1,0 +1,80 @@
+"""Stage `train_encoder`: Features and Trajectories -> Embeddings, the network's weights and a picture beside them."""
+
+from typing import TYPE_CHECKING
+
+from refinepoi.artifacts.embeddings import Embeddings
+from refinepoi.artifacts.features import Features
+from refinepoi.artifacts.trajectories import SPLITS, Trajectories
+from refinepoi.core.errors import DataError
+from refinepoi.core.stage import Artifact, Context, stage
+from refinepoi.encoder.spec import EncoderSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    from refinepoi.encoder.pairs import Pairs
+
+FEWEST_PAIRS = 20
+
+
+@stage(version=1, makes=Embeddings, name="train_encoder")
+def train_encoder(
+    context: Context, spec: EncoderSpec, features: Artifact[Features], trajectories: Artifact[Trajectories]
+) -> None:
+    train(context, spec, features.load(), trajectories.load())
+
+
+def train(context: Context, spec: EncoderSpec, features: Features, trajectories: Trajectories) -> None:
+    """Write vectors.npy, quality.json, encoder.safetensors and pictures/embedding_map.png into `context.folder`."""
+    import torch
+
+    from refinepoi.encoder.module import ContrastiveEncoder
+    from refinepoi.encoder.network import encode, save_network
+    from refinepoi.encoder.pairs import hold_out
+    from refinepoi.encoder.pictures import draw_embedding_map
+    from refinepoi.encoder.quality import quality_of
+    from refinepoi.encoder.training import fit
+
+    if len(features.matrix) != trajectories.pois.height:
+        raise DataError(
+            f"encoder: features of {len(features.matrix)} POIs and trajectories of {trajectories.pois.height} do not "
+            "belong together; give it features made from these trajectories"
+        )
+    pairs = training_pairs(trajectories, spec.positives.hours)
+    if len(pairs) < FEWEST_PAIRS:
+        raise DataError(
+            f"encoder.positives.hours: the training trajectories hold {len(pairs)} pairs of POIs visited within "
+            f"{spec.positives.hours} h of one another, and {FEWEST_PAIRS} are needed; raise it or use more check-ins"
+        )
+    known, held = hold_out(pairs, spec.held_out, spec.seed)
+    names, groups = categories(trajectories)
+    module = ContrastiveEncoder(spec, features.matrix, list(features.blocks.values()), groups, known, held)
+    summary = fit(module, context)
+    vectors = encode(module.network, torch.from_numpy(features.matrix)).numpy()
+    places = trajectories.pois.select("latitude", "longitude").to_numpy()
+    quality = quality_of(vectors, features.matrix, groups, places, known, held)
+    facts = {"pois": float(len(vectors)), "pairs": float(len(known)), "held_out_pairs": float(len(held))}
+    Embeddings(vectors, {**quality, **summary, **facts}).save(context.folder)
+    save_network(module.network, context.folder)
+    draw_embedding_map(vectors, groups, names, places, context.folder / "pictures" / "embedding_map.png")
+
+
+def training_pairs(trajectories: Trajectories, hours: float) -> "Pairs":
+    """The co-visited pairs of the training split."""
+    import polars as pl
+
+    from refinepoi.encoder.pairs import covisited
+
+    rows = trajectories.checkins.filter(pl.col("split") == SPLITS.index("train"))
+    return covisited(rows["trajectory"].to_numpy(), rows["poi"].to_numpy(), rows["utc"].to_numpy(), hours)
+
+
+def categories(trajectories: Trajectories) -> "tuple[list[str], npt.NDArray[np.int64]]":
+    """(category names, sorted; the number of each POI's category int64 [P], -1 where it has none)."""
+    import numpy as np
+
+    texts = [name.strip() or code.strip() for name, code in trajectories.pois.select("category", "category_id").rows()]
+    names = sorted({text for text in texts if text})
+    number = {name: i for i, name in enumerate(names)}
+    return names, np.array([number.get(text, -1) for text in texts], dtype=np.int64)

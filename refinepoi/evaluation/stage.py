@@ -1,0 +1,40 @@
+"""`predict`: a policy's lists for every validation and test query. `score`: the table of all methods of a run."""
+
+from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.metrics import Metrics
+from refinepoi.artifacts.policy import Policy
+from refinepoi.artifacts.predictions import Predictions
+from refinepoi.artifacts.prompts import Prompts
+from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.artifacts.trajectories import Trajectories
+from refinepoi.core.stage import Artifact, Context, stage
+from refinepoi.evaluation.spec import DecodingSpec, ScoringSpec
+
+
+@stage(version=1, makes=Predictions, name="predict")
+def predict(
+    context: Context,
+    spec: DecodingSpec,
+    policy: Artifact[Policy],
+    prompts: Artifact[Prompts],
+    semantic_ids: Artifact[SemanticIds],
+) -> None:
+    from refinepoi.evaluation.predict import decode_prompts
+
+    decode_prompts(context, spec, policy.load(), prompts.load(), semantic_ids.load()).save(context.folder)
+
+
+@stage(version=1, makes=Metrics, name="score")
+def score(
+    context: Context,
+    spec: ScoringSpec,
+    policy: Artifact[Predictions],
+    warm_start: Artifact[Predictions],
+    baselines: Artifact[Predictions],
+    trajectories: Artifact[Trajectories],
+    evidence: Artifact[Evidence],
+) -> None:
+    from refinepoi.evaluation.score import gather, score_all
+
+    methods = gather(policy.load(), warm_start.load(), baselines.load())
+    Metrics(score_all(methods, trajectories.load(), evidence.load(), spec)).save(context.folder)

@@ -1,0 +1,109 @@
+"""Count: queries in chunks by ascending cutoff; pool, counters, cheap order, the first C candidates of each."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.trajectories import SPLITS, Trajectories
+from refinepoi.core.seeding import generator
+from refinepoi.evidence.crowd import Crowd, neighbours
+from refinepoi.evidence.names import CONTEXT, counter_names
+from refinepoi.evidence.own import count_own
+from refinepoi.evidence.pool import gather, place_in_group
+from refinepoi.evidence.sight import NONE, Sight, blackout, look
+from refinepoi.evidence.spec import EvidenceSpec
+from refinepoi.evidence.world import Floats, Ints, Queries, World, kilometres, make_queries, make_world
+
+
+def count(
+    trajectories: Trajectories, spec: EvidenceSpec, progress: Callable[[list[Ints]], Iterable[Ints]] = iter
+) -> Evidence:
+    """The evidence of every query of `trajectories`; `progress` wraps the list of chunks."""
+    world, queries = make_world(trajectories), make_queries(trajectories)
+    hidden = spec.target_time == "hidden"
+    if spec.history == "train_prefix":
+        days = generator(spec.seed, "blackout").uniform(0.0, spec.blackout_days, len(queries))
+        queries = blackout(world, queries, days)
+    names = counter_names(spec.decay_days, spec.hour_widths, spec.near_km)
+    weights = np.array([spec.order.get(name, 0.0) for name in names])
+    candidates = np.full((len(queries), spec.candidates), -1, np.int32)
+    counters = np.zeros((len(queries), spec.candidates, len(names)), np.float32)
+    context = np.zeros((len(queries), len(CONTEXT)), np.float32)
+    begins = split_begins(trajectories)
+    crowd, near = Crowd(world), neighbours(world, spec.pool.near)
+
+    cutoff = np.concatenate([look(world, queries.take(rows), spec.history, hidden, begins).cutoff
+                             for rows in _chunks(np.arange(len(queries)), spec.chunk)] or [np.zeros(0, np.int64)])
+    for rows in progress(_chunks(np.argsort(cutoff, kind="stable"), spec.chunk)):
+        part = queries.take(rows)
+        sight = look(world, part, spec.history, hidden, begins)
+        own = count_own(world, part, sight, spec)
+        moves = crowd.moves(part, sight, hidden, spec.gap_width)
+        popularity, at_hour = crowd.popularity(part, sight, hidden)
+        keys = gather(world, sight, own, moves, popularity if hidden else at_hour, near, spec.pool)
+        query, poi = keys // world.pois, keys % world.pois
+        everybody = np.stack([popularity[query, poi], at_hour[query, poi]], 1)
+        values = np.concatenate(
+            [own.at(keys), everybody, moves.at(keys), _nearness(world, sight, query, poi, spec.near_km)], 1
+        )
+        score = np.log1p(values) @ weights
+        order = np.lexsort((poi, -score, query))
+        place = place_in_group(query[order])
+        order, place = order[place < spec.candidates], place[place < spec.candidates]
+        candidates[rows[query[order]], place] = poi[order]
+        counters[rows[query[order]], place] = values[order]
+        context[rows] = _context(world, part, sight, own.keys // world.pois, hidden)
+
+    return Evidence(candidates, counters, names, context, CONTEXT, _facts(spec, world, queries))
+
+
+def split_begins(trajectories: Trajectories) -> Ints:
+    """[3] utc of the first check-in of each split; past every time where a split is empty."""
+    split, utc = trajectories.checkins["split"].to_numpy(), trajectories.checkins["utc"].to_numpy()
+    last = int(utc.max()) + 1 if len(utc) else 0
+    return np.array([utc[split == s].min() if (split == s).any() else last for s in range(len(SPLITS))], np.int64)
+
+
+def _chunks(rows: Ints, size: int) -> list[Ints]:
+    return [rows[begin : begin + size] for begin in range(0, len(rows), size)]
+
+
+def _nearness(world: World, sight: Sight, query: Ints, poi: Ints, near_km: tuple[float, ...]) -> Floats:
+    """[n, len(near_km)] exp(-distance / km) from the last POI, 0 without one."""
+    last = sight.last[query]
+    distance = np.where(last == NONE, np.inf, kilometres(world, world.poi[last], poi))
+    return np.stack([np.exp(-distance / km) for km in near_km], 1) if near_km else np.zeros((len(poi), 0))
+
+
+def _context(world: World, queries: Queries, sight: Sight, visited: Ints, hidden: bool) -> Floats:
+    """[m, len(CONTEXT)]. visited: the query of each distinct POI seen."""
+    m, known = len(queries), sight.last != NONE
+    nothing = np.full(m, np.nan)
+    outside = world.trajectory[sight.row] != queries.trajectory[sight.query]
+    newest = np.full(m, NONE)
+    newest[sight.query[outside]] = sight.row[outside]
+    facts: dict[str, Any] = {
+        "hour": nothing if hidden else queries.hour,
+        "weekday": nothing if hidden else queries.weekday,
+        "gap_hours": nothing if hidden else np.where(known, (queries.utc - world.utc[sight.last]) / 3_600.0, np.nan),
+        "history_visits": np.diff(sight.first),
+        "history_pois": np.bincount(visited, minlength=m),
+        "prefix_length": sight.prefix,
+        "last_hour": np.where(known, world.hour[sight.last], np.nan),
+        "last_weekday": np.where(known, world.weekday[sight.last], np.nan),
+        "history_days": np.where(newest == NONE, np.nan, (sight.reference - world.utc[newest]) / 86_400.0),
+    }
+    return np.stack([facts[name] for name in CONTEXT], 1)
+
+
+def _facts(spec: EvidenceSpec, world: World, queries: Queries) -> dict[str, Any]:
+    return {
+        "history": spec.history,
+        "target_time": spec.target_time,
+        "candidates": spec.candidates,
+        "queries": len(queries),
+        "pois": world.pois,
+        "settings": spec.model_dump(mode="json"),
+    }

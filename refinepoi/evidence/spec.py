@@ -1,0 +1,51 @@
+"""EvidenceSpec: which past a query may see, which candidates it gets and how the counters are weighted."""
+
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from refinepoi.core.spec import Count, NonNegative, Positive, Share, Spec
+from refinepoi.evidence.names import counter_names
+
+
+class PoolSpec(Spec):
+    """Where candidates come from, beside the POIs the user has visited."""
+
+    next: int = Field(ge=0, description="most frequent successors of the last POI among everybody's visits")
+    popular: int = Field(ge=0, description="most visited POIs, at the target's hour where it is known")
+    near: int = Field(ge=0, description="POIs nearest to the last one")
+
+
+class HabitSpec(Spec):
+    """The kernel of a user's habits: hour x weekday x recency."""
+
+    hour_width: Positive = Field(description="hours, standard deviation")
+    recency_days: Positive = Field(description="a visit this old counts 1/e")
+    same_kind: Share = Field(description="weight of another weekday of the same kind (working day or weekend)")
+    other_kind: Share = Field(description="weight of a day of the other kind")
+
+
+class EvidenceSpec(Spec):
+    history: Literal["all", "train_prefix"]
+    target_time: Literal["known", "hidden"]
+    candidates: Count
+    pool: PoolSpec
+    decay_days: tuple[Positive, ...]
+    hour_widths: tuple[Positive, ...]
+    habit: HabitSpec
+    gap_width: Positive = Field(description="standard deviation of the match of elapsed gaps, in log hours")
+    near_km: tuple[Positive, ...]
+    order: dict[str, float] = Field(description="cheap score of a candidate: weights of log(1 + counter)")
+    blackout_days: NonNegative = Field(
+        description="train_prefix: a train query's training history ends 0 to this many days before its trajectory"
+    )
+    chunk: Count = Field(description="queries counted at a time; memory only")
+    seed: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _order_names_counters(self) -> Self:
+        names = counter_names(self.decay_days, self.hour_widths, self.near_km)
+        unknown = sorted(set(self.order) - set(names))
+        if unknown:
+            raise ValueError(f"order: no counter named {', '.join(unknown)}; there are {', '.join(names)}")
+        return self

@@ -1,0 +1,49 @@
+"""Which item earned the reward: advantages for each item of a list instead of one for the whole list.
+
+A list's reward is a sum of steps, R = sum_j [R(first j items) - R(first j - 1)], and an item cannot change the steps
+before it. So item j is credited with what came from j on, less the mean of that over the lists of the group that had
+not found the target before j. The expected gradient is that of the whole-list reward; the noise of items that had no
+part in it is gone (a test compares with brute force). The paper's GRPO credits whole lists (`credit=list`).
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from refinepoi.reward.answers import Answers, Ints
+from refinepoi.reward.combine import Rewards
+
+Values = npt.NDArray[np.float64]
+
+
+def prefix_rewards(rewards: Rewards, pois: Ints, target: Ints) -> Values:
+    """The weighted reward of the first 0, 1, .., k items of valid lists `pois` int64 [n, k]: float64 [n, k + 1]."""
+    count, k = pois.shape
+    total = np.zeros((count, k + 1))
+    for size in range(1, k + 1):
+        part = Answers(pois[:, :size], np.ones(count, np.bool_), np.zeros(count, np.bool_))
+        for name, weight in rewards.spec.weights.model_dump().items():
+            total[:, size] += weight * rewards.term(name, part, target)
+    return total
+
+
+def item_advantages(prefixes: Values, found_before: npt.NDArray[np.bool_], group: int, scale: str) -> Values:
+    """Advantage of each item, float64 [n, k]; rows are groups of `group` lists of one prompt.
+
+    prefixes: [n, k + 1] as from `prefix_rewards`. found_before: bool [n, k], whether the target stands before item j;
+    nothing can be earned after it, and nothing is credited. scale: what to divide by, as TRL's `scale_rewards`: the
+    spread of whole-list rewards in the group or the batch, or `none`.
+    """
+    to_go = prefixes[:, -1:] - prefixes[:, :-1]
+    alive = (~found_before).reshape(-1, group, to_go.shape[1])
+    by_group = to_go.reshape(alive.shape)
+    mean = (by_group * alive).sum(1, keepdims=True) / np.maximum(alive.sum(1, keepdims=True), 1)
+    advantage = ((by_group - mean) * alive).reshape(to_go.shape)
+    whole = prefixes[:, -1].reshape(-1, group)
+    match scale:
+        case "group":
+            spread = np.repeat(whole.std(1, ddof=1), group)[:, None]
+        case "batch":
+            spread = np.full((1, 1), whole.std(ddof=1))
+        case _:
+            return advantage
+    return np.where(spread > 1e-6, advantage / (spread + 1e-4), 0.0)

@@ -1,0 +1,71 @@
+"""TRL's settings from ours. Everything that TRL or transformers would decide by itself is decided here."""
+
+from pathlib import Path
+from typing import Any
+
+from trl import GRPOConfig
+
+from refinepoi.grpo.batching import Batching
+from refinepoi.grpo.spec import GrpoTrain
+
+SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "cosine"}
+
+
+def trainer_settings(
+    spec: GrpoTrain, batching: Batching, reward_weights: list[float], completion_length: int, work: Path, cpu: bool
+) -> GRPOConfig:
+    """completion_length: tokens of a whole constrained list; the free sampler has its own limit."""
+    return GRPOConfig(
+        output_dir=str(work),
+        seed=spec.seed,
+        data_seed=spec.seed,
+        max_steps=spec.steps,
+        per_device_train_batch_size=batching.part,
+        gradient_accumulation_steps=batching.parts,
+        steps_per_generation=batching.parts,
+        num_generations=spec.num_generations,
+        num_iterations=spec.num_iterations,
+        max_completion_length=completion_length if spec.sampler == "constrained" else spec.max_new_tokens,
+        temperature=spec.temperature,
+        top_p=1.0 if spec.sampler == "constrained" else spec.top_p,
+        top_k=0,
+        learning_rate=spec.learning_rate,
+        lr_scheduler_type=SCHEDULES[spec.schedule],
+        warmup_steps=round(spec.warmup * spec.steps),
+        weight_decay=spec.weight_decay,
+        max_grad_norm=spec.max_grad_norm,
+        loss_type=spec.loss_type,
+        importance_sampling_level=spec.importance_sampling_level,
+        scale_rewards=spec.scale_rewards,
+        multi_objective_aggregation="sum_then_normalize",
+        epsilon=spec.epsilon,
+        epsilon_high=spec.epsilon_high,
+        beta=spec.beta,
+        reward_weights=reward_weights,
+        disable_dropout=True,
+        mask_truncated_completions=False,
+        **_process(cpu, spec.precision),
+    )
+
+
+def _process(cpu: bool, precision: str) -> dict[str, Any]:
+    """What concerns the process, its console and its files."""
+    return {
+        "use_cpu": cpu,
+        "bf16": precision == "bfloat16",
+        "activation_checkpointing": False,
+        "remove_unused_columns": False,
+        "dataloader_num_workers": 0,
+        "dataloader_pin_memory": not cpu,
+        "report_to": "none",
+        "disable_tqdm": True,
+        "log_level": "error",
+        "logging_strategy": "steps",
+        "logging_steps": 1,
+        "log_completions": False,
+        "save_strategy": "steps",
+        "save_steps": 10**9,  # the callback decides
+        "save_total_limit": 2,
+        "eval_strategy": "no",
+        "push_to_hub": False,
+    }

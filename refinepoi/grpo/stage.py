@@ -1,0 +1,31 @@
+"""Stage `train_grpo`: a better policy from rewards."""
+
+from refinepoi.artifacts.policy import Policy
+from refinepoi.artifacts.prompts import Prompts
+from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.artifacts.trajectories import Trajectories
+from refinepoi.core.stage import Artifact, Context, stage
+from refinepoi.grpo.spec import GrpoTrain
+from refinepoi.model.spec import LocalModel, ScratchModel
+from refinepoi.reward.spec import RewardSpec
+
+
+@stage(version=1, makes=Policy, name="train_grpo")
+def train_grpo(
+    context: Context,
+    spec: GrpoTrain,
+    reward: RewardSpec,
+    model: ScratchModel | LocalModel,
+    warm_start: Artifact[Policy],
+    prompts: Artifact[Prompts],
+    semantic_ids: Artifact[SemanticIds],
+    trajectories: Artifact[Trajectories],
+) -> None:
+    """Train `warm_start` with GRPO on the prompts of the train split.
+
+    trajectories: not read by today's terms; rewards in kilometres and by category will ask for the catalogue.
+    """
+    from refinepoi.grpo.train import train
+
+    policy = train(context, spec, reward, model, warm_start.load(), prompts.load(), semantic_ids.load())
+    policy.save(context.folder)

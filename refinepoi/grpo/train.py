@@ -1,0 +1,115 @@
+"""One GRPO run from a warm start: prompts in, the best policy by validation out. Continues a run that was killed."""
+
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+from datasets import Dataset
+from transformers import PrinterCallback
+
+from refinepoi.artifacts.policy import Policy
+from refinepoi.artifacts.prompts import Prompts
+from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.artifacts.trajectories import SPLITS
+from refinepoi.core.seeding import seed_torch
+from refinepoi.core.stage import Context
+from refinepoi.decoding.trie import Trie
+from refinepoi.grpo.batching import plan_batches, require_prompts
+from refinepoi.grpo.checkpoints import last_complete
+from refinepoi.grpo.rollout import constrained_rollout
+from refinepoi.grpo.settings import trainer_settings
+from refinepoi.grpo.spec import GrpoTrain
+from refinepoi.grpo.trainer import ListTrainer
+from refinepoi.grpo.validation import Validation
+from refinepoi.grpo.watch import Memory, Watch
+from refinepoi.model.load import LanguageModel, adapt, load, save
+from refinepoi.reward.combine import Rewards
+from refinepoi.reward.spec import RewardSpec
+
+
+def train(
+    context: Context,
+    spec: GrpoTrain,
+    reward: RewardSpec,
+    model_spec: Any,
+    warm_start: Policy,
+    prompts: Prompts,
+    semantic_ids: SemanticIds,
+) -> Policy:
+    """Train on the prompts of the train split. Returns the policy as it lies in `context.work`."""
+    seed_torch(spec.seed)
+    table = prompts.table.filter(pl.col("split") == SPLITS.index("train"))
+    require_prompts(table.height, spec.prompts_per_step)
+    language = adapt(load(warm_start.model, trainable=True), model_spec)
+    cpu = context.runtime.device == "cpu" or not torch.cuda.is_available()
+    trie = catalogue_trie(semantic_ids, language.tokenizer).to("cpu" if cpu else "cuda")
+    trie.require_places(prompts.list_length)
+    rewards = Rewards(reward, semantic_ids, prompts.list_length, bool(prompts.facts.get("reasoning", False)))
+    resumed = last_complete(context.work)
+    memory = Memory(**resumed[1]) if resumed else Memory()
+    constrained = spec.sampler == "constrained"
+    k, batch = prompts.list_length, context.runtime.micro_batch
+    watch = Watch(
+        context, spec, Validation.sample(prompts, trie, spec.eval_queries, batch, spec.seed), _saver(language), memory
+    )
+    trainer = ListTrainer(
+        model=language.model,
+        reward_funcs=rewards.functions(),
+        args=trainer_settings(
+            spec,
+            plan_batches(spec.prompts_per_step, spec.num_generations, batch),
+            rewards.weights,
+            k * trie.levels,
+            context.work,
+            cpu,
+        ),
+        train_dataset=Dataset.from_dict({"prompt": table["prompt"].to_list(), "target": table["target"].to_list()}),
+        processing_class=language.tokenizer,
+        callbacks=[watch],
+        rollout_func=constrained_rollout(trie, k, spec.temperature, spec.seed) if constrained else None,
+        trie=trie if constrained else None,
+        credit=rewards if spec.credit == "item" else None,
+    )
+    trainer.remove_callback(PrinterCallback)
+    with warnings.catch_warnings():
+        # TRL 1.16 still reads this name, which transformers 5.23 has deprecated; nothing a user could do about it.
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        trainer.train(resume_from_checkpoint=str(resumed[0]) if resumed else None)
+    return Policy(_result(context, spec, language, memory), _facts(spec, memory))
+
+
+def catalogue_trie(semantic_ids: SemanticIds, tokenizer: Any) -> Trie:
+    """The trie over the tokenizer's ids of all semantic IDs."""
+    ids = np.array(tokenizer.convert_tokens_to_ids(list(semantic_ids.tokens)), np.int64)
+    return Trie.of(ids[semantic_ids.token_index])
+
+
+def _saver(language: LanguageModel) -> Any:
+    return lambda folder: save(language, folder)
+
+
+def _result(context: Context, spec: GrpoTrain, language: LanguageModel, memory: Memory) -> Path:
+    if spec.keep == "best":
+        return context.work / f"best-{memory.best}"
+    save(language, context.work / "last")
+    return context.work / "last"
+
+
+def _facts(spec: GrpoTrain, memory: Memory) -> dict[str, Any]:
+    kept = memory.best if spec.keep == "best" else spec.steps
+    estimator = {
+        "constrained": "samples of the constrained policy, scored over the allowed tokens: unbiased on policy",
+        "free": "samples of the model's text at temperature and top_p, scored over the whole vocabulary",
+    }
+    return {
+        "trained": "grpo",
+        "steps": spec.steps,
+        "step": kept,
+        "keep": spec.keep,
+        "estimator": estimator[spec.sampler],
+        "validation": asdict(memory)["validation"],
+    }

@@ -1,0 +1,61 @@
+"""How good the policy is on unseen queries while it trains: greedy lists on a fixed sample of validation queries."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from refinepoi import ranking
+from refinepoi.artifacts.prompts import Prompts
+from refinepoi.artifacts.trajectories import SPLITS
+from refinepoi.core.seeding import generator
+from refinepoi.decoding.lists import decode_lists
+from refinepoi.decoding.trie import Trie
+from refinepoi.grpo.rollout import left_padded
+
+CUTOFFS = (1, 5, 10)
+
+
+@dataclass(frozen=True, eq=False)
+class Validation:
+    """
+    prompts: texts, longest first, so that a batch holds neighbours in length.
+    target: int64 [n], POI indices.
+    """
+
+    prompts: list[str]
+    target: npt.NDArray[np.int64]
+    trie: Trie
+    k: int
+    batch: int
+
+    @classmethod
+    def sample(cls, prompts: Prompts, trie: Trie, count: int, batch: int, seed: int) -> Self:
+        """`count` validation queries drawn without replacement, or all where there are fewer."""
+        rows = prompts.table.filter(pl.col("split") == SPLITS.index("validation"))
+        chosen = generator(seed, "validation").permutation(rows.height)[:count]
+        rows = rows[np.sort(chosen)].sort(pl.col("prompt").str.len_bytes(), descending=True, maintain_order=True)
+        return cls(
+            rows["prompt"].to_list(), rows["target"].to_numpy().astype(np.int64), trie, prompts.list_length, batch
+        )
+
+    def measure(self, model: Any, tokenizer: Any) -> Mapping[str, float]:
+        """MRR and Acc at the cutoffs within the list length. Empty where there are no validation queries.
+
+        An ID that several places share (collision policy `none`) counts as its first place: here policies of one run
+        are compared, the table of the run is made by `evaluation`.
+        """
+        lists = []
+        for start in range(0, len(self.prompts), self.batch):
+            encoded = tokenizer(text=self.prompts[start : start + self.batch])["input_ids"]
+            input_ids, mask = left_padded(encoded, tokenizer.pad_token_id, model.device)
+            lists.append(decode_lists(model, self.trie, input_ids, mask, self.k).pois.cpu().numpy())
+        if not lists:
+            return {}
+        first = self.trie.leaf_poi[self.trie.poi_leaf].cpu().numpy()
+        rank = ranking.rank_in_list(np.concatenate(lists), first[self.target])
+        hits = {f"Acc@{k}": float(ranking.hit_at(rank, k).mean()) for k in CUTOFFS if k <= self.k}
+        return {"MRR": float(ranking.reciprocal_rank(rank).mean()), **hits}

@@ -1,0 +1,40 @@
+"""A small Qwen3 or Llama with random weights, sized by the settings and the vocabulary of the prompts."""
+
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrainedTokenizerBase, Qwen3Config
+from transformers import Qwen3ForCausalLM as Qwen3
+
+from refinepoi.artifacts.prompts import Prompts
+from refinepoi.model.spec import ScratchModel
+from refinepoi.model.tokenizer import word_tokenizer
+
+SPARE = 64  # positions beyond prompt and answer: reasoning is not for these models
+
+
+def build_scratch(spec: ScratchModel, prompts: Prompts) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Float32 weights drawn from torch's generator."""
+    longest = _power_of_two(prompts.facts["budget"] + prompts.facts["longest_answer"] + SPARE)
+    tokenizer = word_tokenizer(prompts.words, prompts.id_tokens, longest)
+    settings = {
+        "vocab_size": len(tokenizer),
+        "hidden_size": spec.hidden,
+        "num_hidden_layers": spec.layers,
+        "num_attention_heads": spec.heads,
+        "num_key_value_heads": spec.kv_heads,
+        "head_dim": spec.hidden // spec.heads,
+        "intermediate_size": spec.intermediate,
+        "tie_word_embeddings": spec.tie,
+        "initializer_range": spec.init,
+        "max_position_embeddings": longest,
+        "pad_token_id": tokenizer.pad_token_id,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "attn_implementation": "sdpa",
+        "dtype": "float32",
+    }
+    if spec.architecture == "qwen3":
+        return Qwen3(Qwen3Config(**settings)), tokenizer
+    return LlamaForCausalLM(LlamaConfig(**settings)), tokenizer
+
+
+def _power_of_two(length: int) -> int:
+    return 1 << max(length - 1, 1).bit_length()

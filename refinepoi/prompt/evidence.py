@@ -1,0 +1,50 @@
+"""The `evidence` prompt: what counting knows, as words a small model can read (docs/method.md sections 5 and 6).
+
+    d4 h19 g3 <A_1,2><B_3,4> d4 h12 <A_5,6><B_0,1> d4 h18 list <A_5,6><B_0,1> a12 b0 c7 <A_1,2><B_3,4> a3 b9 c0 answer
+
+The target's weekday, hour and gap since the last visit (`d? h? g?` where hidden), the remembered visits as ID, weekday
+and hour, then the candidates as ID and counters. Each counter has words of its own: no position must be counted.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from refinepoi.artifacts.evidence import Evidence
+from refinepoi.prompt.bins import prefixes
+from refinepoi.prompt.candidates import Candidates, read_candidates
+from refinepoi.prompt.history import History
+from refinepoi.prompt.pieces import IntArray, Pieces
+from refinepoi.prompt.spec import EvidencePrompt
+from refinepoi.prompt.template import Template
+from refinepoi.prompt.timewords import TimeWords
+
+LIST, ANSWER = "list", "answer"
+
+
+class EvidenceTemplate(Template):
+    def __init__(
+        self, spec: EvidencePrompt, history: History, evidence: Evidence, train: IntArray, ids: Sequence[str]
+    ) -> None:
+        super().__init__(Pieces(), history, spec.memory, spec.budget)
+        self.time = TimeWords(self.pieces, history)
+        self.ids = self.pieces.block(ids)
+        self.list = np.array([self.pieces.add(LIST)])
+        self.answer = np.array([self.pieces.add(ANSWER)])
+        letters = prefixes(len(spec.counters))
+
+        def name_bins(number: int, name: str, edges: np.ndarray) -> list[str]:
+            return [f"{letters[number]}{n}" for n in range(spec.bins)]
+
+        self.shown: Candidates = read_candidates(spec, evidence, train, self.pieces, name_bins)
+
+    def frame(self, query: int, places: IntArray) -> tuple[IntArray, ...]:
+        return self.time.of_target(query, places), self.list, self.answer
+
+    def visits(self, query: int, places: IntArray) -> IntArray:
+        day, hour, _ = self.time.of_visits(places)
+        return np.stack([self.ids + self.history.poi[places], day, hour], axis=1)
+
+    def candidates(self, query: int) -> IntArray:
+        pois, counters = self.shown.of(query)
+        return np.concatenate([self.ids + pois[:, None], counters], axis=1)

@@ -1,0 +1,65 @@
+"""What a prompt shows. One class for each template; `memory` and `budget` mean the same in all of them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from refinepoi.core.spec import Count, Spec
+
+Counters = Annotated[tuple[str, ...], Field(description="names of Evidence counters shown beside each candidate")]
+Bins = Annotated[int, Field(ge=2, le=256, description="words a counter may become; bin 0 is zero or absent")]
+Order = Annotated[
+    Literal["ranked", "shuffled"],
+    Field(description="ranked: candidates in the order of the evidence; shuffled: in an order drawn from `seed`"),
+]
+
+
+class Memory(Spec):
+    """Which of the visible visits a prompt shows. Shown visits are always written in the order they happened."""
+
+    policy: Literal["recent", "same_hour", "mixed"] = Field(
+        description="recent: the last ones; same_hour: nearest in hour of day, same weekday preferred; "
+        "mixed: half recent, the rest by same hour and by what followed the same last POI"
+    )
+    visits: int = Field(ge=0, description="most visits a prompt shows; `question` shows the current trip beside them")
+
+
+class CompactPrompt(Spec):
+    """Time words and an ID for each visit. Training texts are whole user streams, cut to `budget` tokens."""
+
+    kind: Literal["compact"]
+    list_length: Count = Field(description="k: places an answer names")
+    budget: Count = Field(description="most words and ID tokens of a prompt, answer not counted")
+    memory: Memory
+
+
+class EvidencePrompt(Spec):
+    """The target's time, some visits, then candidates, each with its counters as words."""
+
+    kind: Literal["evidence"]
+    list_length: Count = Field(description="k: places an answer names")
+    budget: Count = Field(description="most words and ID tokens of a prompt, answer not counted")
+    memory: Memory
+    candidates: Count
+    counters: Counters = Field(min_length=1)
+    bins: Bins
+    order: Order
+    seed: int = Field(ge=0)
+
+
+class QuestionPrompt(Spec):
+    """A question in plain language, for pretrained models."""
+
+    kind: Literal["question"]
+    list_length: Count = Field(description="k: places an answer names")
+    budget: Count = Field(description="most words and ID tokens of a prompt, answer not counted")
+    memory: Memory
+    candidates: int = Field(ge=0, description="0: no list of candidates")
+    counters: Counters
+    bins: Bins
+    order: Order
+    reasoning: bool = Field(description="ask for a <think>...</think> block before the list")
+    seed: int = Field(ge=0)
+
+
+PromptSpec = Annotated[CompactPrompt | EvidencePrompt | QuestionPrompt, Field(discriminator="kind")]

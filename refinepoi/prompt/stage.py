@@ -1,0 +1,30 @@
+"""Stage `write_prompts`: the prompt and the answer of every query."""
+
+from typing import TYPE_CHECKING
+
+from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.prompts import Prompts
+from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.artifacts.trajectories import Trajectories
+from refinepoi.core.stage import Artifact, Context, stage
+from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, QuestionPrompt
+
+if TYPE_CHECKING:
+    pass
+
+
+@stage(version=1, makes=Prompts, name="write_prompts")
+def write_prompts(
+    context: Context,
+    spec: CompactPrompt | EvidencePrompt | QuestionPrompt,
+    trajectories: Artifact[Trajectories],
+    evidence: Artifact[Evidence],
+    semantic_ids: Artifact[SemanticIds],
+) -> None:
+    """Write prompts, answers, training streams, and what was shown and dropped."""
+    from refinepoi.prompt.write import write_all
+
+    prompts = write_all(spec, trajectories.load(), evidence.load(), semantic_ids.load(), context.progress)
+    shown = prompts.facts["shown"]
+    context.log.metrics({f"{split}/{name}": value for split, row in shown.items() for name, value in row.items()}, 0)
+    prompts.save(context.folder)

@@ -1,0 +1,5 @@
+"""Rewards: what an answer earns (docs/method.md section 7), five terms, each a pure function named in `terms.py`.
+
+The paper names the five terms; formulas and weights are ours and stand here and in `conf/reward`. Nothing is paid for
+an answer without a place of the catalogue, nor for one place named again and again. `combine.py` hands them to TRL.
+"""

@@ -1,0 +1,97 @@
+"""Training examples as token arrays: what is read, what is answered, and how much each answered token counts.
+
+Queries, packed streams and lists of the policy's own all become `Examples`, so there is one loss (`loss.py`). A batch is
+padded on the left: answers end in the same column and only their positions go through the model's head.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from refinepoi.core.seeding import generator
+
+Ints = npt.NDArray[np.int64]
+GROUPED = 32  # batches whose examples are sorted by length together: less padding, and still a random order
+
+
+@dataclass(frozen=True, eq=False)
+class Examples:
+    """
+    prompts: token ids that are only read; at least one each.
+    answers: token ids that are predicted; at least one each.
+    weights: how much each answered token counts; 0 for those that are only read.
+    """
+
+    prompts: Sequence[Sequence[int]]
+    answers: Sequence[Sequence[int]]
+    weights: Sequence[Sequence[float]]
+
+    def __len__(self) -> int:
+        return len(self.prompts)
+
+    def lengths(self) -> Ints:
+        """Tokens of each example, int64 [n]."""
+        return np.array([len(p) + len(a) for p, a in zip(self.prompts, self.answers, strict=True)], np.int64)
+
+
+def plan_batches(lengths: Ints, size: int, epochs: int, seed: int, purpose: str) -> list[Ints]:
+    """The rows of each optimizer step: every epoch in an order of its own, neighbours in length together.
+
+    lengths: [n], n >= 1. A rest smaller than a batch is left out of its epoch (another one each time).
+    """
+    size = min(size, len(lengths))
+    plan: list[Ints] = []
+    for epoch in range(epochs):
+        draw = generator(seed, purpose, str(epoch))
+        order = draw.permutation(len(lengths))[: len(lengths) // size * size]
+        batches: list[Ints] = []
+        for start in range(0, len(order), size * GROUPED):
+            part = order[start : start + size * GROUPED]
+            part = part[np.argsort(lengths[part], kind="stable")]
+            batches.extend(part.reshape(-1, size))
+        plan.extend(batches[i] for i in draw.permutation(len(batches)))
+    return plan
+
+
+class Collator:
+    """One part of a batch as tensors. The parts of a batch share one norm, so cutting it changes rounding only."""
+
+    def __init__(self, examples: Examples, pad: int) -> None:
+        self.examples, self.pad = examples, pad
+
+    def norm(self, rows: Ints) -> float:
+        """The summed weights of a batch."""
+        return float(sum(sum(self.examples.weights[row]) for row in rows))
+
+    def __call__(self, rows: Ints, norm: float) -> dict[str, Any]:
+        """
+        input_ids, attention_mask, position_ids: int64 [B, T], all but the last answer token.
+        logits_to_keep: A, the longest answer.
+        answers int64 [B, A] and weights float32 [B, A]: what the last A positions predict, padded in front.
+        norm: float32 [].
+        """
+        prompts, answers, weights = (
+            [part[row] for row in rows] for part in (self.examples.prompts, self.examples.answers, self.examples.weights)
+        )
+        texts = [[*prompt, *answer[:-1]] for prompt, answer in zip(prompts, answers, strict=True)]
+        longest = max(map(len, answers))
+        width = max(max(map(len, texts)), longest)
+        mask = _left([[1] * len(text) for text in texts], width, 0)
+        return {
+            "input_ids": _left(texts, width, self.pad),
+            "attention_mask": mask,
+            "position_ids": (mask.cumsum(-1) - 1).clamp_(min=0),
+            "logits_to_keep": longest,
+            "answers": _left(answers, longest, self.pad),
+            "weights": _left(weights, longest, 0.0),
+            "norm": torch.tensor(norm),
+        }
+
+
+def _left(rows: Sequence[Sequence[Any]], width: int, fill: float) -> Tensor:
+    return torch.tensor([[fill] * (width - len(row)) + list(row) for row in rows])

@@ -1,0 +1,118 @@
+"""Watching a training run: curves under our names, validation, the best policy so far, whole checkpoints, progress."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback
+
+from refinepoi.core.stage import Context
+from refinepoi.training.checkpoints import mark_complete, replace_folder
+from refinepoi.training.validation import Validation
+
+Row = dict[str, float]
+
+
+@dataclass
+class Memory:
+    """
+    What a run that continues must know besides the trainer's own checkpoint.
+
+    curve: rows as logged.  validation: [{"step", "MRR", ...}].  best: the step of the best policy so far.
+    """
+
+    curve: list[Row] = field(default_factory=list)
+    validation: list[Row] = field(default_factory=list)
+    best: int = -1
+
+    def best_value(self) -> float:
+        return max((row.get("MRR", 0.0) for row in self.validation if row["step"] == self.best), default=-1.0)
+
+    def stale(self) -> int:
+        """Validations since the best one."""
+        return sum(row["step"] > self.best for row in self.validation)
+
+
+@dataclass(frozen=True)
+class Rhythm:
+    """
+    steps: optimizer steps of the run.  every: steps between validations.  save: steps between checkpoints.
+    patience: validations without improvement after which the run stops; 0 never stops.
+    offset: added to steps in curves, where one stage trains several times in a row.
+    """
+
+    steps: int
+    every: int
+    save: int
+    patience: int = 0
+    offset: int = 0
+
+
+class Watch(TrainerCallback):
+    """
+    folder: where the trainer writes its checkpoints; the best policy lies in `best-<step>` there.
+    save_policy: writes the present policy, as an artifact's model, to a folder.
+    rename: the trainer's log entries under our names; empty where there is nothing to show.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        folder: Path,
+        rhythm: Rhythm,
+        validation: Validation,
+        save_policy: Callable[[Path], None],
+        rename: Callable[[Mapping[str, Any]], Row],
+        memory: Memory,
+    ) -> None:
+        self.context, self.folder, self.rhythm, self.validation = context, folder, rhythm, validation
+        self.save_policy, self.rename, self.memory = save_policy, rename, memory
+        self.bar = context.progress(total=rhythm.steps, unit="step")
+        for row in memory.curve:  # logged before the crash, by another process
+            context.log.metrics({k: v for k, v in row.items() if k != "step"}, int(row["step"]))
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.bar.update(state.global_step)
+        if not self.memory.validation:
+            self._validate(0, kwargs)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **_: Any) -> None:
+        self._log(self.rename(logs or {}), state.global_step)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        last = state.global_step == self.rhythm.steps
+        if state.global_step % self.rhythm.every == 0 or last:
+            self._validate(state.global_step, kwargs)
+            if self.rhythm.patience and self.memory.stale() >= self.rhythm.patience:
+                control.should_training_stop = True
+        control.should_save = state.global_step % self.rhythm.save == 0
+        self.bar.update(1)
+
+    def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        mark_complete(self.folder / f"checkpoint-{state.global_step}", asdict(self.memory))
+        for folder in self.folder.glob("best-*"):
+            if folder.name != f"best-{self.memory.best}":
+                shutil.rmtree(folder)
+
+    def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        self.bar.close()
+
+    def _validate(self, step: int, kwargs: dict[str, Any]) -> None:
+        measured = self.validation.measure(kwargs["model"], kwargs["processing_class"])
+        previous = self.memory.best_value()
+        self.memory.validation.append({"step": step, **measured})
+        self._log({f"validation/{name}": value for name, value in measured.items()}, step)
+        if self.memory.best < 0 or measured.get("MRR", 0.0) > previous:
+            self.memory.best = step
+            partial = self.folder / "partial-best"
+            shutil.rmtree(partial, ignore_errors=True)
+            self.save_policy(partial)
+            replace_folder(partial, self.folder / f"best-{step}")
+        self.bar.set_postfix({f"validation {name}": f"{value:.3f}" for name, value in measured.items()}, refresh=False)
+
+    def _log(self, values: Row, step: int) -> None:
+        if values:
+            self.memory.curve.append({"step": step + self.rhythm.offset, **values})
+            self.context.log.metrics(values, step + self.rhythm.offset)

@@ -1,0 +1,135 @@
+"""The settings tree: groups are packages, every file composes and validates, wrong settings are refused in our words."""
+
+import re
+from pathlib import Path
+
+import pytest
+from refinepoi.composition import check
+from refinepoi.core.errors import UserError
+from refinepoi.core.goals import GOALS
+from refinepoi.experiment import Experiment, load_config, to_yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+OUTSIDE = {"tracking": "core/tracking_spec.py", "runtime": "core/runtime.py"}
+GROUPS = sorted(folder.name for folder in (ROOT / "conf").iterdir() if folder.is_dir())
+OPTIONS = sorted(f.relative_to(ROOT / "conf").with_suffix("").as_posix() for f in (ROOT / "conf").rglob("*/*.yaml"))
+EXPERIMENTS = sorted(f.relative_to(ROOT / "experiments").with_suffix("").as_posix() for f in (ROOT / "experiments").rglob("*.yaml"))
+SWEEPS = sorted(f.relative_to(ROOT / "multirun_sweeps").with_suffix("").as_posix() for f in (ROOT / "multirun_sweeps").rglob("*.yaml"))
+
+
+@pytest.fixture
+def needs(tmp_path: Path) -> dict[str, list[str]]:
+    """What options with a mandatory value must be given: a folder or file that exists."""
+    for split in ("train", "val", "test"):
+        (tmp_path / f"NYC_{split}.csv").write_text("")
+    (tmp_path / "own.csv").write_text("")
+    (tmp_path / "config.json").write_text("{}")
+    return {
+        "dataset/nyc": [f"dataset.path={tmp_path}"],
+        "dataset/csv": [f"dataset.path={tmp_path}/own.csv"],
+        "model/local": [f"model.path={tmp_path}"],
+    }
+
+
+def test_groups_are_packages() -> None:
+    packages = {f.parent.name for f in (ROOT / "refinepoi").glob("*/spec.py")} - {"core"}
+    assert set(GROUPS) - set(OUTSIDE) == packages
+    assert all((ROOT / "refinepoi" / path).exists() for path in OUTSIDE.values())
+    assert set(GROUPS) <= set(Experiment.model_fields)
+
+
+def test_the_listings_are_not_empty() -> None:
+    assert len(OPTIONS) > 20 and EXPERIMENTS and len(SWEEPS) >= 2
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_every_option_validates(option: str, needs: dict[str, list[str]]) -> None:
+    group, _, name = option.partition("/")
+    launch = check([f"{group}={name}", *needs.get(option, [])], multirun=False)
+    assert len(launch.jobs) == 1
+
+
+@pytest.mark.parametrize("name", EXPERIMENTS)
+def test_every_experiment_validates(name: str, needs: dict[str, list[str]]) -> None:
+    text = (ROOT / "experiments" / f"{name}.yaml").read_text()
+    assert len(text.splitlines()) <= 25 and text.startswith(f"# refinepoi experiments={name}")
+    extra = needs["dataset/nyc"] if "nyc" in name else []
+    assert check([f"experiments={name}", *extra], multirun=False).jobs
+
+
+@pytest.mark.parametrize("name", SWEEPS)
+def test_every_sweep_validates_and_sweeps(name: str) -> None:
+    text = (ROOT / "multirun_sweeps" / f"{name}.yaml").read_text()
+    assert text.startswith(f"# refinepoi multirun_sweeps={name}")
+    launch = check([f"multirun_sweeps={name}"], multirun=False)
+    assert launch.multirun and len(launch.jobs) > 1 and launch.sweep == name
+    assert len({to_yaml(job.experiment) for job in launch.jobs}) == len(launch.jobs)
+
+
+def test_a_stored_configuration_is_read_back() -> None:
+    experiment = check([], multirun=False).jobs[0].experiment
+    assert load_config(to_yaml(experiment)) == experiment
+
+
+def test_seed_reaches_every_part_that_draws() -> None:
+    one, two = (check([f"seed={s}"], multirun=False).jobs[0].experiment for s in (1, 2))
+    assert {one.encoder.seed, one.quantizer.seed, one.model.seed, one.sft.seed, one.grpo.seed} == {1}
+    assert one.dataset == two.dataset, "the embedded city is one world, whatever the run's seed"
+
+
+REFUSALS = [
+    (["quantizer.levels=[16]"], "quantizer.levels.0: must be a grid written HEIGHTxWIDTH, such as 16x16 (got '16')"),
+    (["reward.weights.rank=abc"], "reward.weights.rank: must be a number (got 'abc')"),
+    (["reward.weights.rank=-1"], "reward.weights.rank: must be greater than or equal to 0 (got -1)"),
+    (["reward.weights.rank=nan"], "reward.weights.rank: must be a finite number (got nan)"),
+    (["reward.weigths.rank=1"], "reward.weigths.rank: unknown key (got 1); did you mean reward.weights.rank?"),
+    (["+reward.weights.fame=1"], "reward.weights.fame: unknown key (got 1)"),
+    (["reward.weights.fame=1"], "reward.weights.fame: unknown key (got 1)"),
+    (["dataset=nix"], "dataset: no option 'nix'"),
+    (["dataset=nyc"], "dataset.path: has no value; give dataset.path=..."),
+    (["dataset=nyc", "dataset.path=/no/such/folder"], "dataset.path:"),
+    (["model=local", "model.path=/no/such/folder"], "model.path:"),
+    (["goal=fame"], "goal: unknown goal; one of trajectories"),
+    (["prompt.list_length=5"], "evaluation.scoring.ks: Acc@10 needs lists of 10 (prompt.list_length is 5)"),
+    (["grpo.num_generations=1"], "grpo.num_generations: must be greater than or equal to 2 (got 1)"),
+    (["grpo.steps=1.5"], "grpo.steps: must be a whole number (got 1.5)"),
+    (["name=../../x"], "name: "),
+    (["seed=1,2"], "seed=1,2: several values; add -m to sweep over them"),
+    (["nonsense"], "nonsense: not an override; write key=value"),
+    (["runtime.device=tpu"], "runtime.device: must be auto, cpu or cuda (got 'tpu')"),
+]
+
+
+@pytest.mark.parametrize(("words", "line"), REFUSALS, ids=[" ".join(w) for w, _ in REFUSALS])
+def test_refusals_name_key_value_and_remedy(words: list[str], line: str) -> None:
+    with pytest.raises(UserError) as caught:
+        check(words, multirun=False)
+    assert line in str(caught.value), str(caught.value)
+
+
+def test_all_problems_come_at_once() -> None:
+    with pytest.raises(UserError) as caught:
+        check(["grpo.steps=0", "reward.weights.rank=abc", "seeed=3", "quantizer.levels=[9]"], multirun=False)
+    text = str(caught.value)
+    assert text.startswith("4 errors in the configuration") and "seeed: unknown key (got 3); did you mean seed?" in text
+
+
+def test_every_job_of_a_sweep_is_checked_first() -> None:
+    with pytest.raises(UserError, match=r"grpo.steps: .* \(got 0\)"):
+        check(["grpo.steps=5,0,7"], multirun=True)
+
+
+def test_a_typo_inside_an_experiment_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("conf", "experiments", "multirun_sweeps"):
+        (tmp_path / folder).symlink_to(ROOT / folder) if folder == "conf" else (tmp_path / folder).mkdir()
+    text = "# @package _global_\nquantizer:\n  colisions: none\n"
+    (tmp_path / "experiments" / "wrong.yaml").write_text(text)
+    monkeypatch.setattr("refinepoi.composition.config_root", lambda: tmp_path)
+    with pytest.raises(UserError, match=r"quantizer.colisions: unknown key .* did you mean collisions\?"):
+        check(["experiments=wrong"], multirun=False)
+
+
+def test_goals_are_the_pipeline() -> None:
+    text = (ROOT / "refinepoi" / "pipeline.py").read_text()
+    properties = re.findall(r"@cached_property\n    def (\w+)", text)
+    assert set(GOALS) <= set(properties) and set(properties) - set(GOALS) == {"warm_start_predictions"}

@@ -1,0 +1,127 @@
+"""The whole road through the real command line, on a very small city."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = [
+    "dataset.users=30", "dataset.pois=80", "dataset.days=40",
+    "encoder.epochs=2", "quantizer.levels=[5x5,5x5]", "quantizer.epochs=3",
+    "model.hidden=32", "model.layers=2", "model.heads=2", "model.kv_heads=2", "model.intermediate=64",
+    "sft.epochs=1", "grpo.steps=2", "grpo.num_generations=4", "grpo.prompts_per_step=4", "grpo.eval_queries=16",
+    "evaluation.scoring.resamples=100", "runtime.progress=false",
+]  # fmt: skip
+
+
+def refinepoi(folder: Path, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
+    command = [sys.executable, "-m", "refinepoi", *words]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
+    """Working folder, run folder and console of one whole run."""
+    folder = tmp_path_factory.mktemp("work")
+    done = refinepoi(folder, *SMALL)
+    return folder, Path(done.stdout.splitlines()[-1]), done.stdout + done.stderr
+
+
+def stages(run: Path) -> dict[str, dict[str, object]]:
+    return json.loads((run / "metrics.json").read_text())["stages"]
+
+
+def test_a_run_leaves_everything_behind(first: tuple[Path, Path, str]) -> None:
+    _, run, console = first
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert {"protocol", "samples", "methods", "strata", "stages", "validation"} <= set(metrics)
+    assert {"policy", "warm_start", "counters_e", "counters_d", "user_frequency", "popularity"} <= set(metrics["methods"])
+    for method in metrics["methods"].values():
+        assert {"Acc@1", "Acc@5", "Acc@10", "MRR"} <= set(method)
+        assert 0 <= method["Acc@1"] <= method["Acc@5"] <= method["Acc@10"] <= 1
+    assert metrics["methods"]["policy"]["invalid_rate"] == 0
+    assert metrics["samples"] > 0 and not any(stage["hit"] for stage in metrics["stages"].values())
+    table = pl.read_parquet(run / "predictions.parquet").filter(pl.col("method") == "policy")
+    lists = table.group_by("query").agg(pl.col("poi").n_unique().alias("distinct"), pl.len().alias("length"))
+    assert lists["distinct"].unique().to_list() == lists["length"].unique().to_list() == [10]
+    for name in ("config.yaml", "run.log", "table.md", "pictures/curves.png", "pictures/methods.png"):
+        assert (run / name).stat().st_size > 100, name
+    assert len(list((run / "pictures").glob("*.png"))) >= 4
+    assert "Warning" not in console and "Traceback" not in console, console
+
+
+def test_the_same_run_only_reads(first: tuple[Path, Path, str]) -> None:
+    folder, run, _ = first
+    done = refinepoi(folder, *SMALL)
+    again = Path(done.stdout.splitlines()[-1])
+    assert again != run and all(stage["hit"] for stage in stages(again).values())
+    before, after = (json.loads((r / "metrics.json").read_text()) for r in (run, again))
+    assert before["methods"] == after["methods"]
+
+
+def test_reward_weights_redo_only_the_last_stages(first: tuple[Path, Path, str]) -> None:
+    folder, _, _ = first
+    done = refinepoi(folder, *SMALL, "reward.weights.rank=3", "tracking=off")
+    made = {name for name, stage in stages(Path(done.stdout.splitlines()[-1])).items() if not stage["hit"]}
+    assert made == {"policy", "predictions", "metrics"}
+
+
+def test_a_sweep_builds_what_is_common_once(first: tuple[Path, Path, str]) -> None:
+    folder, _, _ = first
+    done = refinepoi(folder, *SMALL, "-m", "reward.weights.soft=0.1,0.9", "tracking=off", "goal=policy")
+    sweep = Path(done.stdout.splitlines()[-1])
+    outcomes = [json.loads((sweep / str(n) / "outcome.json").read_text()) for n in (0, 1)]
+    assert [o["status"] for o in outcomes] == ["done", "done"]
+    for n in (0, 1):
+        records = json.loads((sweep / str(n) / "stages.json").read_text())
+        assert {name for name, record in records.items() if not record["hit"]} == {"policy"}
+
+
+def test_same_settings_in_another_store_give_the_same_bytes(first: tuple[Path, Path, str], tmp_path: Path) -> None:
+    folder, run, _ = first
+    done = refinepoi(tmp_path, *SMALL, "tracking=off")
+    other = Path(done.stdout.splitlines()[-1])
+    for name, stage in stages(run).items():
+        manifests = [
+            json.loads((root / "artifacts" / stage["stage"] / stage["key"] / "manifest.json").read_text())
+            for root in (folder, tmp_path)
+        ]
+        differing = {f for f, d in manifests[0]["files"].items() if d != manifests[1]["files"].get(f)}
+        assert not differing - {"curve.json"}, (name, differing)
+    assert (other / "predictions.parquet").read_bytes() == (run / "predictions.parquet").read_bytes()
+
+
+def test_killed_and_started_again(first: tuple[Path, Path, str], tmp_path: Path) -> None:
+    """SIGKILL at four moments; each restart goes on or redoes; the end is that of the uninterrupted run."""
+    _, run, _ = first
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "refinepoi", *SMALL, "tracking=off"]
+    for seconds in (3, 5, 8, 12):
+        job = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        time.sleep(seconds)
+        job.send_signal(signal.SIGKILL)
+        job.wait()
+    done = refinepoi(tmp_path, *SMALL, "tracking=off")
+    end = json.loads((Path(done.stdout.splitlines()[-1]) / "metrics.json").read_text())
+    assert end["methods"] == json.loads((run / "metrics.json").read_text())["methods"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["seeed=1"], ["reward.weights.rank=-1"], ["dataset=nyc"], ["dataset=nyc", "dataset.path=/no/where"], ["a=1", "b=2"]],
+    ids=" ".join,
+)
+def test_refusals_leave_with_2_and_no_folder(words: list[str], tmp_path: Path) -> None:
+    done = refinepoi(tmp_path, *words, check=False)
+    assert done.returncode == 2 and "configuration" in done.stderr
+    assert "Traceback" not in done.stderr and not list(tmp_path.iterdir())

@@ -1,0 +1,97 @@
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from refinepoi.dataset.spec import DatasetSpec
+
+
+def test_a_dump_is_read_back(load_spec: Callable[..., Any], small_csv: Callable[..., Any], visits: list[str]) -> None:
+    for spec in (load_spec("city"), load_spec("nyc", {"path": "x"}), small_csv(visits)):
+        assert TypeAdapter(DatasetSpec).validate_json(spec.model_dump_json()) == spec
+
+
+def test_changed_data_is_another_spec(small_csv: Callable[..., Any], visits: list[str]) -> None:
+    before = small_csv(visits).model_dump(mode="json")
+    assert before == small_csv(visits).model_dump(mode="json")
+    assert before != small_csv([*visits, visits[0]]).model_dump(mode="json")
+    assert set(before["fingerprint"]) == {"rows.csv"}
+
+
+@pytest.mark.parametrize(
+    ("option", "key", "value"),
+    [
+        ("city", "city.active_share", 1.0),
+        ("city", "city.start", "yesterday"),
+        ("city", "protocol.validation_share", 0.2),
+        ("city", "protocol.gap_hours", 0.0),
+        ("city", "protocol.samples", "getnext"),
+        ("city", "cleaning.max_bad_share", 1.5),
+        ("csv", "columns.user", None),
+        ("nyc", "path", ""),
+    ],
+)
+def test_wrong_values_are_refused(load_spec: Callable[..., Any], option: str, key: str, value: object) -> None:
+    with pytest.raises(ValidationError):
+        load_spec(option, {"path": "x", key: value} if option != "city" else {key: value})
+
+
+def test_missing_nyc_files_are_told(load_spec: Callable[..., Any], tmp_path: Path) -> None:
+    assert load_spec("nyc", {"path": str(tmp_path / "none")}).problems() == [
+        f"dataset.path: no folder '{tmp_path / 'none'}'; give the folder that holds NYC_train.csv, NYC_val.csv and "
+        "NYC_test.csv, plain or .gz"
+    ]
+    (tmp_path / "NYC_train.csv").touch()
+    (tmp_path / "NYC_test.csv.gz").touch()
+    spec = load_spec("nyc", {"path": str(tmp_path)})
+    (problem,) = spec.problems()
+    assert problem.startswith(f"dataset.path: no NYC_val.csv in '{tmp_path}'")
+    (tmp_path / "NYC_val.csv").touch()
+    assert spec.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"path": "nowhere.csv"}, "dataset.path: no file 'nowhere.csv'"),
+        ({"columns.user": "person"}, "dataset.columns.user: no column 'person'"),
+        ({"columns.category_id": "kind"}, "dataset.columns.category_id: no column 'kind'"),
+        ({"timezone": "0"}, "dataset.timezone: give this (all rows) or dataset.columns.timezone"),
+        ({"columns.timezone": None}, "dataset.timezone: give this (all rows) or dataset.columns.timezone"),
+        ({"columns.timezone": None, "timezone": "America/Nowhere"}, "dataset.timezone: no zone 'America/Nowhere'"),
+        ({"header": ["a", "b"]}, "dataset.columns.user: no column 'user_id'"),
+    ],
+)
+def test_problems_of_a_csv(
+    small_csv: Callable[..., Any], visits: list[str], changes: dict[str, Any], problem: str
+) -> None:
+    assert any(line.startswith(problem) for line in small_csv(visits, changes).problems())
+
+
+def test_no_problems(small_csv: Callable[..., Any], load_spec: Callable[..., Any], visits: list[str]) -> None:
+    assert load_spec("city").problems() == []
+    assert small_csv(visits).problems() == []
+    assert small_csv(visits, {"columns.timezone": None, "timezone": "America/Phoenix"}).problems() == []
+    assert small_csv(visits, {"columns.timezone": None, "timezone": "-420"}).problems() == []
+
+
+def test_an_unreadable_file_is_a_problem(small_csv: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "x.csv.gz").write_bytes(b"no gzip")
+    (problem,) = small_csv([], {"path": str(tmp_path / "x.csv.gz")}).problems()
+    assert "cannot be read as utf-8 text" in problem
+
+
+def test_the_spec_is_light(root: Path) -> None:
+    code = (
+        "import sys, refinepoi.dataset.spec, refinepoi.dataset.stage;"
+        "print([m for m in ('polars', 'torch', 'scipy', 'matplotlib') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "['polars']"  # artifacts/trajectories.py reads parquet; the spec alone imports none
+    alone = code.replace(", refinepoi.dataset.stage", "")
+    out = subprocess.run([sys.executable, "-c", alone], cwd=root, capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"

@@ -1,0 +1,215 @@
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refinepoi.artifacts.trajectories import Trajectories
+from refinepoi.core.errors import UserError
+from refinepoi.core.runtime import Runtime
+from refinepoi.core.store import Store
+from refinepoi.dataset.stage import make_trajectories, trajectories_of
+
+RUNTIME = Runtime(
+    device="cpu", threads=1, workers=0, micro_batch=8, store="x", refresh=(), progress=False
+)  # fmt: skip
+FRAMES = ("checkins", "pois", "users", "queries")
+
+
+def digest(made: Trajectories) -> str:
+    total = hashlib.sha256()
+    for name in FRAMES:
+        total.update(getattr(made, name).write_csv().encode())
+    return total.hexdigest()
+
+
+def test_the_artifact_and_its_report(small_csv: Callable[..., Any], visits: list[str], tmp_path: Path) -> None:
+    store = Store(tmp_path / "store", RUNTIME)
+    spec = small_csv([*visits, "rubbish"])
+    made = store.get(make_trajectories, [spec])
+    report = json.loads((made.path / "report.json").read_text(encoding="utf-8"))
+    assert report["bad"] == {"1 fields instead of 8": 1} and report["rows_read"] == 181
+    loaded = made.load()
+    assert loaded.facts["report"] == report
+    assert store.get(make_trajectories, [spec]).hit
+    (curve,) = json.loads((made.path / "curve.json").read_text(encoding="utf-8"))
+    assert curve["train_checkins"] == 144
+
+
+def test_changed_data_at_the_same_path_is_made_again(
+    small_csv: Callable[..., Any], visits: list[str], tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "store", RUNTIME)
+    first = store.get(make_trajectories, [small_csv(visits)])
+    second = store.get(make_trajectories, [small_csv([*visits, visits[0]])])
+    assert first.key != second.key
+
+
+def test_facts_hold_protocol_and_counts(small_csv: Callable[..., Any], visits: list[str]) -> None:
+    made = trajectories_of(small_csv(visits, {"name": "mine"}))
+    protocol = made.facts["protocol"]
+    assert protocol["dataset"] == "mine" and protocol["samples"] == "sthgcn" and protocol["train_queries"] == "last"
+    assert [step["step"] for step in made.facts["counts"]["steps"]] == [
+        "usable rows",
+        "duplicates dropped",
+        "frequent POIs and users",
+        "isolated check-ins dropped",
+        "short trajectories dropped",
+        "unseen users and POIs dropped",
+    ]
+    assert made.facts["counts"]["splits"]["train"] == {
+        "checkins": 144,
+        "users": 3,
+        "pois": 5,
+        "trajectories": 15,
+        "samples": 12,
+    }
+    json.dumps(made.facts, allow_nan=False)
+
+
+def test_samples_are_last_visits_in_order(small_csv: Callable[..., Any], visits: list[str]) -> None:
+    made = trajectories_of(small_csv(visits))
+    queries, checkins = made.queries, made.checkins
+    keys = list(zip(queries["split"], queries["row"], strict=True))
+    assert keys == sorted(keys)
+    for row, trajectory, user in queries.select("row", "trajectory", "user").iter_rows():
+        rows = np.flatnonzero(checkins["trajectory"].to_numpy() == trajectory)
+        assert row == rows[-1] and len(rows) > 1
+        assert set(checkins["user"].to_numpy()[rows]) == {user}
+
+
+def test_local_time_and_places_are_kept(small_csv: Callable[..., Any], visits: list[str]) -> None:
+    made = trajectories_of(small_csv(visits))
+    assert set((made.checkins["utc"] - made.checkins["local"]).to_list()) == {240 * 60}
+    assert made.pois.row(1, named=True) == {
+        "poi_id": "p1",
+        "category_id": "c1",
+        "category": "Kind 1",
+        "latitude": 40.2,
+        "longitude": -74.2,
+        "in_train": True,
+    }
+
+
+@pytest.mark.parametrize("samples", ["sthgcn", "llm4poi"])
+def test_the_order_of_the_rows_in_the_file_changes_nothing(
+    small_csv: Callable[..., Any], visits: list[str], samples: str
+) -> None:
+    # five visits of one user in one second, so that order has to come from content
+    tied = [f"u0,p{n},c0,Kind 0,40.{n},-74.0,-240,2012-05-03 08:00:00+00:00" for n in range(5)]
+    lines, changes = visits + tied, {"protocol.samples": samples}
+    expected = digest(trajectories_of(small_csv(lines, changes)))
+    for seed in range(5):
+        random.Random(seed).shuffle(lines)
+        assert digest(trajectories_of(small_csv(lines, changes))) == expected
+
+
+def test_test_rows_change_nothing_of_train(small_csv: Callable[..., Any], visits: list[str]) -> None:
+    changed = [
+        line.replace("Kind", "Other").replace(",40.", ",41.") if "2012-05-06" in line else line for line in visits
+    ]
+    one, other = (trajectories_of(small_csv(lines)) for lines in (visits, changed))
+    assert changed != visits and one.pois.equals(other.pois)
+
+
+def test_the_city_is_the_same_byte_for_byte(root: Path, tmp_path: Path) -> None:
+    code = """
+import sys, json, yaml, hashlib
+from pathlib import Path
+from pydantic import TypeAdapter
+from refinepoi.dataset.spec import DatasetSpec
+from refinepoi.dataset.stage import trajectories_of
+tree = yaml.safe_load(Path("conf/dataset/city.yaml").read_text()) | {"seed": 3}
+tree["city"]["users"] = 60
+tree["protocol"]["min_poi_checkins"] = 3
+folder = Path(sys.argv[1]); folder.mkdir()
+trajectories_of(TypeAdapter(DatasetSpec).validate_json(json.dumps(tree))).save(folder)
+print(*[hashlib.sha256(f.read_bytes()).hexdigest() for f in sorted(folder.iterdir())])
+"""
+    seen = set()
+    for seed, threads in (("0", "1"), ("4", "3")):
+        environment = {**os.environ, "PYTHONHASHSEED": seed, "POLARS_MAX_THREADS": threads}
+        command = [sys.executable, "-c", code, str(tmp_path / seed)]
+        seen.add(subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True).stdout)
+    assert len(seen) == 1
+
+
+JUNK = [
+    *(
+        "\x00",
+        "\ufeff",
+        '"',
+        ",",
+        ";",
+        "\t",
+        "\r",
+        "\n",
+        "nan",
+        "-inf",
+        "1e400",
+        "99999999999999999999",
+        "181",
+        "é",
+        "😀",
+    ),
+    *("e\u0301", "=cmd", "<A_1,2>", "9999-12-31 23:59:59+00:00", "America/Nowhere", "9" * 400, "\x1b[31m", "\u2028"),
+]
+
+
+def mutate(data: bytes, rng: random.Random) -> bytes:
+    """One random damage: bytes flipped, cut out or put in, lines shuffled, doubled or with a field replaced."""
+    if not data:
+        return data
+    at, kind = rng.randrange(len(data)), rng.randrange(7)
+    lines = data.split(b"\n")
+    line = rng.randrange(len(lines))
+    match kind:
+        case 0:
+            return data[:at] + rng.choice(JUNK).encode() + data[at:]
+        case 1:
+            return data[:at] + bytes([rng.randrange(256)]) + data[at + 1 :]
+        case 2:
+            return data[:at] + data[at + rng.randrange(1, 60) :]
+        case 3:
+            return data[:at]
+        case 4:
+            return b"\n".join([*lines[:line], *[lines[line]] * 3, *lines[line:]])
+        case 5 if len(lines) > 1:
+            return b"\n".join([lines[0], *rng.sample(lines[1:], len(lines) - 1)])
+        case _:
+            fields = lines[line].split(b",")
+            fields[rng.randrange(len(fields))] = rng.choice(JUNK).encode()
+            lines[line] = b",".join(fields)
+            return b"\n".join(lines)
+
+
+@pytest.mark.parametrize("trials", [40, pytest.param(5000, marks=pytest.mark.slow)])
+def test_mutated_files_are_cleaned_or_refused(small_csv: Callable[..., Any], visits: list[str], trials: int) -> None:
+    spec = small_csv(visits)
+    file = Path(spec.path)
+    good, rng = file.read_bytes(), random.Random(0)
+    outcomes = {"made": 0, "refused": 0}
+    for _ in range(trials):
+        data = good
+        for _ in range(rng.choice((1, 1, 2, 5, 20))):
+            data = mutate(data, rng)
+        file.write_bytes(data)
+        spec.problems()
+        try:
+            made = trajectories_of(spec)
+        except UserError as error:
+            outcomes["refused"] += 1
+            assert str(error)
+        else:
+            outcomes["made"] += 1
+            report = made.facts["report"]
+            lost = sum(report["bad"].values()) + sum(report["duplicates"].values())
+            assert report["rows_read"] - lost == made.facts["counts"]["steps"][1]["checkins"]
+    assert min(outcomes.values()) > trials / 20

@@ -1,0 +1,80 @@
+"""Small models for the decoding tests: real Hugging Face ones with random weights, and a stub with given scores."""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+
+SIZES: dict[str, Any] = {
+    "vocab_size": 60,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "head_dim": 8,
+    "pad_token_id": 0,
+    "tie_word_embeddings": True,
+}
+
+
+def random_model(kind: str = "qwen3", seed: int = 0, scale: float = 0.4) -> nn.Module:
+    """Weights large enough that the next token depends on the whole past."""
+    torch.manual_seed(seed)
+    model: nn.Module
+    model = Qwen3ForCausalLM(Qwen3Config(**SIZES)) if kind == "qwen3" else LlamaForCausalLM(LlamaConfig(**SIZES))
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.ndim == 2:
+                weight.normal_(0.0, scale if "embed" not in name else 1.0)
+    return model.eval()
+
+
+class Stub(nn.Module):
+    """Next-token scores are a table [tokens, tokens] looked up by the last token; no attention, no cache."""
+
+    def __init__(self, table: Tensor) -> None:
+        super().__init__()
+        self.table = table
+        self.head = nn.Linear(len(table), len(table), bias=False)
+        with torch.no_grad():
+            self.head.weight.copy_(torch.eye(len(table)))
+        text = SimpleNamespace(num_hidden_layers=0, model_type="stub")
+        self.config = SimpleNamespace(get_text_config=lambda: text)
+
+    @property
+    def base_model(self) -> Any:
+        def backbone(input_ids: Tensor, **_: Any) -> SimpleNamespace:
+            return SimpleNamespace(last_hidden_state=self.table[input_ids])
+
+        backbone.config = self.config  # type: ignore[attr-defined]
+        return backbone
+
+    def get_output_embeddings(self) -> nn.Module:
+        return self.head
+
+
+def left_padded(lengths: list[int], seed: int = 0, low: int = 1, high: int = 40) -> tuple[Tensor, Tensor]:
+    draw = torch.Generator().manual_seed(seed)
+    width = max(lengths)
+    mask = torch.arange(width) >= width - torch.tensor(lengths)[:, None]
+    return torch.randint(low, high, (len(lengths), width), generator=draw) * mask, mask.long()
+
+
+@pytest.fixture(scope="session", name="random_model")
+def _random_model() -> Callable[..., nn.Module]:
+    return random_model
+
+
+@pytest.fixture(scope="session", name="stub")
+def _stub() -> Callable[[Tensor], nn.Module]:
+    return Stub
+
+
+@pytest.fixture(scope="session", name="left_padded")
+def _left_padded() -> Callable[..., tuple[Tensor, Tensor]]:
+    return left_padded

@@ -1,0 +1,109 @@
+"""A world small enough to train in seconds: 12 places, a prompt names the hour, the hour decides the place."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from refinepoi.artifacts import prompts as prompt_tables
+from refinepoi.artifacts.policy import Policy
+from refinepoi.artifacts.prompts import Prompts
+from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.core.runtime import Runtime
+from refinepoi.core.stage import Context
+from refinepoi.core.tracking import StageLog
+from refinepoi.grpo.spec import GrpoTrain
+from refinepoi.model.spec import ScratchModel
+from refinepoi.reward.spec import RewardSpec, RewardWeights
+
+PLACES, K = 12, 3
+WEIGHTS = RewardWeights(format=0.5, rank=2.0, soft=0.5, distinct=0.25, length=0.25)
+
+
+@dataclass(frozen=True)
+class World:
+    prompts: Prompts
+    semantic_ids: SemanticIds
+    model: ScratchModel
+    reward: RewardSpec
+    warm_start: Policy
+    spec: GrpoTrain
+    """A few steps; use `changed`."""
+
+    def changed(self, **values: Any) -> GrpoTrain:
+        return GrpoTrain(**{**self.spec.model_dump(), **values})
+
+
+def make_prompts(ids: SemanticIds) -> Prompts:
+    draw = np.random.default_rng(0)
+    hours = draw.integers(0, PLACES, 72)
+    lengths = draw.integers(1, 4, 72)  # prompts of different lengths, so that batches are padded
+    table = pl.DataFrame(
+        {
+            "query": np.arange(72),
+            "split": np.repeat([0, 1, 2], 24),
+            "prompt": [f"{'at ' * n}h{h}" for h, n in zip(hours, lengths, strict=True)],
+            "answer": ["".join(ids.texts[(h + j) % PLACES] for j in range(K)) for h in hours],
+            "target": hours,
+        },
+        schema=prompt_tables.TABLE,
+    )
+    facts = {"budget": 8, "longest_answer": 2 * K + 1, "reasoning": False}
+    words = tuple(sorted(["at", *(f"h{h}" for h in range(PLACES))]))
+    return Prompts(table, pl.DataFrame(schema=prompt_tables.STREAMS), words, ids.tokens, K, facts)
+
+
+@pytest.fixture(scope="session")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    from refinepoi.model.load import build, save
+
+    cells = np.random.default_rng(1).choice(16, PLACES, replace=False)
+    ids = SemanticIds(np.stack(np.divmod(cells, 4), 1).astype(np.int32), ((2, 2), (2, 2)), "nearest_free")
+    prompts = make_prompts(ids)
+    model = ScratchModel(
+        kind="scratch", architecture="qwen3", hidden=32, layers=2, heads=2, kv_heads=1, intermediate=48, tie=True,
+        init=0.2, seed=0,
+    )  # fmt: skip
+    folder = tmp_path_factory.mktemp("warm") / "model"
+    save(build(model, prompts), folder)
+    spec = GrpoTrain(
+        kind="train", seed=0, prompts_per_step=4, num_generations=4, steps=4, num_iterations=1,
+        sampler="constrained", credit="list", temperature=1.0, top_p=1.0, max_new_tokens=8,
+        learning_rate=5e-3, schedule="constant", warmup=0.0, weight_decay=0.0, max_grad_norm=1.0, precision="float32",
+        loss_type="dr_grpo", importance_sampling_level="token", scale_rewards="group", epsilon=0.2, epsilon_high=0.28,
+        beta=0.0, eval_every=2, eval_queries=16, keep="best", save_every=2,
+    )  # fmt: skip
+    reward = RewardSpec(weights=WEIGHTS, soft="topology", kernel_width=1.0)
+    return World(prompts, ids, model, reward, Policy(folder), spec)
+
+
+@pytest.fixture
+def make_context(tmp_path: Path) -> Callable[..., Context]:
+    def make(name: str = "run", micro_batch: int = 16) -> Context:
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        runtime = Runtime(
+            device="cpu", threads=1, workers=0, micro_batch=micro_batch, store="unused", refresh=(), progress=False
+        )
+        return Context(folder, runtime, StageLog("train_grpo"), "train_grpo")
+
+    return make
+
+
+@pytest.fixture
+def run(world: World, make_context: Callable[..., Context]) -> Callable[..., tuple[Policy, Context]]:
+    """run(name, micro_batch, **changes to the spec) -> (policy, context)."""
+
+    def start(name: str = "run", micro_batch: int = 16, **changes: Any) -> tuple[Policy, Context]:
+        from refinepoi.grpo.train import train
+
+        context = make_context(name, micro_batch)
+        spec = world.changed(**changes)
+        policy = train(context, spec, world.reward, world.model, world.warm_start, world.prompts, world.semantic_ids)
+        return policy, context
+
+    return start

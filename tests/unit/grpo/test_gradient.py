@@ -1,0 +1,139 @@
+"""The gradient is that of the policy that samples: against brute force over every list of a toy catalogue."""
+
+import itertools
+
+import numpy as np
+import torch
+from torch import Tensor
+from transformers import Qwen3Config, Qwen3ForCausalLM
+
+from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.decoding.trie import Trie
+from refinepoi.grpo.credit import item_advantages, prefix_rewards
+from refinepoi.grpo.trainer import list_logps
+from refinepoi.reward.combine import Rewards
+from refinepoi.reward.spec import RewardSpec, RewardWeights
+
+IDS = np.array([[10, 13], [10, 14], [11, 13], [12, 15]])
+PROMPT = torch.tensor([[0, 0, 3, 4, 5], [6, 7, 8, 9, 3]])
+MASK = torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]])
+
+
+def toy_model() -> Qwen3ForCausalLM:
+    torch.manual_seed(0)
+    model = Qwen3ForCausalLM(
+        Qwen3Config(
+            vocab_size=16,
+            hidden_size=16,
+            intermediate_size=24,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            head_dim=8,
+            pad_token_id=0,
+            tie_word_embeddings=True,
+        )
+    )
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.ndim == 2:
+                weight.normal_(0, 0.5)
+    return model
+
+
+def brute_force(model: Qwen3ForCausalLM, row: int, order: tuple[int, ...], temperature: float) -> Tensor:
+    """log p(list | prompt) by its definition: one plain forward for each token."""
+    text, total = PROMPT[row][MASK[row].bool()].tolist(), torch.zeros(())
+    for n, place in enumerate(order):
+        for level in range(2):
+            free = [IDS[p] for p in range(len(IDS)) if p not in order[:n]]
+            allowed = sorted({int(i[level]) for i in free if (i[:level] == IDS[place, :level]).all()})
+            scores = model(torch.tensor([text])).logits[0, -1] / temperature
+            total = total + scores[IDS[place, level]] - torch.logsumexp(scores[allowed], 0)
+            text.append(int(IDS[place, level]))
+    return total
+
+
+def test_expected_reward_and_its_gradient_equal_brute_force() -> None:
+    model, trie, temperature = toy_model(), Trie.of(IDS), 0.8
+    orders = list(itertools.permutations(range(4), 2))
+    reward = torch.tensor([[1.0 if o[0] == row else 0.5 if o[1] == row else 0.0 for o in orders] for row in (0, 2)])
+
+    truth = torch.stack(
+        [torch.stack([brute_force(model, row, order, temperature) for order in orders]) for row in range(2)]
+    )
+    torch.testing.assert_close(truth.exp().sum(1), torch.ones(2))
+    (truth.exp() * reward).sum().backward()
+    expected = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+
+    lists = torch.tensor(np.stack([IDS[list(order)].ravel() for order in orders])).repeat(2, 1)
+    rows = torch.cat([PROMPT.repeat_interleave(len(orders), 0), lists], 1)
+    mask = torch.cat([MASK.repeat_interleave(len(orders), 0), torch.ones_like(lists)], 1)
+    logps, entropy = list_logps(model, trie, rows, mask, 4, temperature)
+    ours = logps.sum(1).view(2, -1)
+    torch.testing.assert_close(ours, truth, atol=1e-5, rtol=0)
+    # The policy gradient: sum over lists of p(list) * reward * grad log p(list)
+    (ours.detach().exp() * reward * ours).sum().backward()
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.grad, expected[name], atol=1e-5, rtol=1e-4)
+    assert bool((entropy >= 0).all())
+
+
+def test_rows_of_one_prompt_share_it_and_uneven_groups_still_work() -> None:
+    model, trie = toy_model(), Trie.of(IDS)
+    lists = torch.tensor(np.stack([IDS[[a, b]].ravel() for a, b in ((0, 1), (1, 0), (2, 3), (3, 2), (0, 3), (3, 1))]))
+    which = torch.tensor([0, 0, 1, 1, 1, 1])
+    rows, mask = torch.cat([PROMPT[which], lists], 1), torch.cat([MASK[which], torch.ones_like(lists)], 1)
+    together, _ = list_logps(model, trie, rows, mask, 4, 1.0)
+    for row in range(6):
+        alone, _ = list_logps(model, trie, rows[row : row + 1], mask[row : row + 1], 4, 1.0)
+        torch.testing.assert_close(together[row], alone[0], atol=1e-5, rtol=0)
+
+
+def test_credit_of_items_has_the_gradient_of_the_whole_list() -> None:
+    """Every list of one prompt as a group, weighted by its probability: the expectation is exact."""
+    model, trie = toy_model(), Trie.of(IDS)
+    orders = np.array(list(itertools.permutations(range(4), 3)))
+    ids = SemanticIds(np.array([[0, 0], [0, 1], [1, 0], [2, 2]], np.int32), ((2, 2), (2, 2)), "nearest_free")
+    weights = RewardWeights(format=0.5, rank=2.0, soft=0.5, distinct=0.25, length=0.25)
+    rewards = Rewards(RewardSpec(weights=weights, soft="topology", kernel_width=1.0), ids, 3, False)
+    target = np.full(len(orders), 3)
+    prefixes = prefix_rewards(rewards, orders, target)
+    texts = ["".join(ids.texts[p] for p in order) for order in orders]
+    whole = sum(
+        weight * np.array(function(completions=texts, target=target.tolist()))
+        for weight, function in zip(rewards.weights, rewards.functions(), strict=True)
+    )
+    np.testing.assert_allclose(prefixes[:, -1], whole)
+    assert (prefixes[:, 0] == 0).all()
+
+    rows = torch.cat([PROMPT[:1].expand(len(orders), -1), torch.tensor(IDS[orders].reshape(len(orders), -1))], 1)
+    mask = torch.cat([MASK[:1].expand(len(orders), -1), torch.ones(len(orders), 6, dtype=torch.long)], 1)
+
+    def gradient(advantage: Tensor) -> dict[str, Tensor]:
+        model.zero_grad()
+        logps, _ = list_logps(model, trie, rows, mask, 6, 1.0)
+        (logps.detach().sum(1, keepdim=True).exp() * advantage * logps).sum().backward()
+        return {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+
+    found = np.cumsum(orders == 3, axis=1) - (orders == 3) > 0
+    by_item = item_advantages(prefixes, found, len(orders), "none")
+    assert (by_item[found] == 0).all() and (by_item[~found] != 0).any()
+    by_list = gradient(torch.from_numpy(whole)[:, None].float())
+    for name, expected in by_list.items():
+        torch.testing.assert_close(
+            gradient(torch.from_numpy(by_item).repeat_interleave(2, 1).float())[name], expected, atol=2e-5, rtol=1e-3
+        )
+
+
+def test_item_advantages_by_hand() -> None:
+    # two lists of two items; rewards of 0, 1, 2 items; the first finds the target at once
+    prefixes = np.array([[0.0, 2.0, 2.0], [0.0, 0.0, 1.0]])
+    found = np.array([[False, True], [False, False]])
+    plain = item_advantages(prefixes, found, 2, "none")
+    np.testing.assert_allclose(plain, [[0.5, 0.0], [-0.5, 0.0]])  # alone at item 2, the second list is its own mean
+    spread = np.std([2.0, 1.0], ddof=1) + 1e-4
+    np.testing.assert_allclose(item_advantages(prefixes, found, 2, "group"), plain / spread)
+    equal = np.array([[0.0, 1.0, 1.0], [0.0, 0.0, 1.0]])
+    assert (item_advantages(equal, found, 2, "group") == 0).all()

@@ -1,0 +1,144 @@
+"""The exact words of each template, worked by hand on one user."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.prompts import Prompts
+from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
+from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, Memory, QuestionPrompt
+from refinepoi.prompt.timewords import gap_bin, weekday
+from refinepoi.prompt.write import write_all
+
+HOUR, DAY = 3600, 86400
+MONDAY = 4 * DAY  # 1970-01-05, local = utc here
+# Monday 08:00 place 0; then a trip on Tuesday: 12:10 place 1, 12:20 place 2, and at 19:30 the target, place 0
+VISITS = [(MONDAY + 8 * HOUR, 0, 0), (MONDAY + DAY + 12 * HOUR + 600, 1, 1), (MONDAY + DAY + 12 * HOUR + 1200, 2, 1),
+          (MONDAY + DAY + 19 * HOUR + 1800, 0, 1)]  # fmt: skip
+RECENT = Memory(policy="recent", visits=10)
+
+
+def write(spec: Any, target_time: str = "known") -> Prompts:
+    utc, poi, trip = (list(column) for column in zip(*VISITS, strict=True))
+    checkins = pl.DataFrame(
+        {"user": [0] * 4, "poi": poi, "utc": utc, "local": utc, "trajectory": trip, "split": [0] * 4}, schema=CHECKINS
+    )
+    categories = ["Bar", "<B_0,0> Shop\n", "Café"]
+    pois = pl.DataFrame(
+        {"poi_id": ["x", "y", "z"], "category_id": ["1", "2", "3"], "category": categories,
+         "latitude": [40.0] * 3, "longitude": [-74.0] * 3, "in_train": [True] * 3}, schema=POIS,
+    )  # fmt: skip
+    queries = pl.DataFrame({"split": [0], "user": [0], "trajectory": [1], "row": [3], "target": [0]}, schema=QUERIES)
+    users = pl.DataFrame({"user_id": ["u"]})
+    counters = np.array([[[1, 0], [2, 5], [0, 0]]], np.float32)
+    evidence = Evidence(
+        np.array([[2, 1, -1]], np.int32), counters, ("visits", "near"), np.zeros((1, 0), np.float32), (),
+        {"history": "all", "target_time": target_time},
+    )  # fmt: skip
+    ids = SemanticIds(np.array([[0, 3], [1, 2], [2, 1]], np.int32), ((2, 2), (2, 2)), "none")
+    trajectories = Trajectories(checkins, pois, users, queries, {})
+    return write_all(spec, trajectories, evidence, ids, lambda items, unit: list(items))
+
+
+EVIDENCE = EvidencePrompt(
+    kind="evidence", list_length=3, budget=99, memory=RECENT, candidates=3, counters=("visits", "near"), bins=4,
+    order="ranked", seed=0,
+)  # fmt: skip
+COMPACT = CompactPrompt(kind="compact", list_length=3, budget=99, memory=RECENT)
+QUESTION = QuestionPrompt(
+    kind="question", list_length=3, budget=200, memory=RECENT, candidates=3, counters=("visits",), bins=4,
+    order="ranked", reasoning=False, seed=0,
+)  # fmt: skip
+
+
+def test_evidence() -> None:
+    prompts = write(EVIDENCE)
+    assert prompts.table["prompt"].item() == (
+        "d1 h19 g5 "
+        "<A_0,0><B_1,1> d0 h8 <A_0,1><B_1,0> d1 h12 <A_1,0><B_0,1> d1 h12 "
+        "list <A_1,0><B_0,1> a1 b0 <A_0,1><B_1,0> a2 b1 answer"
+    )
+    assert prompts.table["answer"].item() == "<A_0,0><B_1,1><A_1,0><B_0,1><A_0,1><B_1,0>"
+
+
+def test_evidence_with_a_hidden_time() -> None:
+    assert write(EVIDENCE, "hidden").table["prompt"].item().startswith("d? h? g? <A_0,0><B_1,1> d0 h8 ")
+
+
+def test_evidence_drops_the_oldest_visit_then_the_last_candidate() -> None:
+    full = 5 + 3 * 4 + 2 * 4
+    short = write(EVIDENCE.model_copy(update={"budget": full - 1}))
+    assert short.table["prompt"].item().startswith("d1 h19 g5 <A_0,1><B_1,0> d1 h12 <A_1,0>")
+    assert short.facts["shown"]["train"]["dropped_visits"] == 1
+    shorter = write(EVIDENCE.model_copy(update={"budget": 5 + 4 + 3}))
+    assert shorter.table["prompt"].item() == "d1 h19 g5 list <A_1,0><B_0,1> a1 b0 answer"
+    assert shorter.facts["shown"]["train"]["dropped_candidates"] == 1
+    assert shorter.facts["shown"]["train"]["dropped_visits"] == 3
+
+
+def test_compact() -> None:
+    prompts = write(COMPACT)
+    stream = "start d0 h8 g? <A_0,0><B_1,1> d1 h12 g8 <A_0,1><B_1,0> d1 h12 g0 <A_1,0><B_0,1> d1 h19 g5"
+    assert prompts.table["prompt"].item() == stream
+    assert prompts.streams["text"].to_list() == [stream + " <A_0,0><B_1,1>"]
+
+
+def test_compact_with_a_hidden_time() -> None:
+    prompts = write(COMPACT, "hidden")
+    stream = "start <A_0,0><B_1,1> d0 h8 g? <A_0,1><B_1,0> d1 h12 g8 <A_1,0><B_0,1> d1 h12 g0"
+    assert prompts.table["prompt"].item() == stream
+    assert prompts.streams["text"].to_list() == [stream + " <A_0,0><B_1,1> d1 h19 g5"]
+
+
+def test_compact_streams_are_cut_to_the_budget_and_hold_every_visit_once() -> None:
+    texts = write(COMPACT.model_copy(update={"budget": 11})).streams["text"].to_list()
+    assert texts == [
+        "start d0 h8 g? <A_0,0><B_1,1> d1 h12 g8 <A_0,1><B_1,0>",
+        "start d1 h12 g0 <A_1,0><B_0,1> d1 h19 g5 <A_0,0><B_1,1>",
+    ]
+
+
+def test_question() -> None:
+    prompts = write(QUESTION)
+    assert prompts.table["prompt"].item().splitlines()[1:] == [
+        "Visits of earlier trips:",
+        "Monday 08:00 <A_0,0><B_1,1> Bar",
+        "Visits of this trip:",
+        "Tuesday 12:10 <A_0,1><B_1,0> (B_0,0) Shop",
+        "Tuesday 12:20 <A_1,0><B_0,1> Café",
+        "Places that may be next:",
+        "<A_1,0><B_0,1> Café - visits below 2",
+        "<A_0,1><B_1,0> (B_0,0) Shop - visits 2 or more",
+        "Now it is Tuesday 19:30 - 4 to 8 hours after the last visit",
+        "List the 3 most likely next places, best first, as IDs and nothing else.",
+        "Answer:",
+    ]
+
+
+def test_question_without_candidates_or_time_but_with_reasoning() -> None:
+    spec = QUESTION.model_copy(update={"candidates": 0, "reasoning": True})
+    lines = write(spec, "hidden").table["prompt"].item().splitlines()
+    assert lines[-3] == "Tuesday 12:20 <A_1,0><B_0,1> Café"
+    assert lines[-2].startswith("First reason between <think> and </think>")
+
+
+def test_weekdays_and_gaps() -> None:
+    assert weekday(np.array([0, MONDAY - 1, MONDAY, MONDAY + 7 * DAY])).tolist() == [3, 6, 0, 0]
+    minutes = np.array([0, 14, 15, 59, 60, 1439, 1440, 23039, 23040, 10**6])
+    assert gap_bin(minutes * 60).tolist() == [0, 0, 1, 2, 3, 7, 8, 11, 12, 12]
+
+
+@pytest.mark.parametrize("k", [3, 4])
+def test_lists_are_filled_with_popular_places_and_no_longer_than_the_catalogue(k: int) -> None:
+    from refinepoi.core.errors import UserError
+
+    spec = EVIDENCE.model_copy(update={"list_length": k})
+    if k == 4:
+        with pytest.raises(UserError, match=r"prompt\.list_length: 4, but the catalogue has 3"):
+            write(spec)
+    else:
+        assert len(write(spec).table["answer"].item()) == len("<A_0,0><B_1,1>") * 3

@@ -1,0 +1,181 @@
+"""The estimator: conventions, what must fall, what must not matter, hostile input."""
+
+import doctest
+import itertools
+
+import numpy as np
+import pytest
+
+from refinepoi.core.errors import DataError, UserError
+from refinepoi.quantizer import som as som_module
+from refinepoi.quantizer.rows import BLOCK, Rows
+from refinepoi.quantizer.som import BatchSOM
+
+
+def mixture(rows=600, columns=8, seed=0):
+    draw = np.random.default_rng(seed)
+    centres = draw.standard_normal((12, columns)) * 2
+    return (centres[draw.integers(0, 12, rows)] + 0.3 * draw.standard_normal((rows, columns))).astype(np.float32)
+
+
+def test_the_docstring_example_runs():
+    result = doctest.testmod(som_module)
+    assert result.attempted >= 5
+    assert result.failed == 0
+
+
+def test_quantization_error_falls():
+    errors = BatchSOM(8, 8, epochs=20).fit(mixture()).quantization_errors_
+    assert errors[-1] < 0.4 * errors[0]
+    assert all(b <= a * 1.02 for a, b in itertools.pairwise(errors))
+
+
+def test_reported_error_is_the_mean_distance_to_the_winner():
+    x = mixture()
+    som = BatchSOM(5, 6, epochs=3).fit(x)
+    som.start(Rows.survey(x), som.weights_)
+    rows = Rows.survey(x)
+    total = som.accumulate(*rows.block(0))
+    gaps = np.linalg.norm(x - som.weights_[som.predict(x)], axis=1)
+    assert total.error / len(x) == pytest.approx(gaps.mean(), rel=1e-4)
+    assert total.squared / len(x) == pytest.approx(np.square(gaps).mean(), rel=1e-4)
+
+
+def test_the_order_of_rows_does_not_matter():
+    x = mixture()
+    a = BatchSOM(6, 6, epochs=10).fit(x)
+    b = BatchSOM(6, 6, epochs=10).fit(x[np.random.default_rng(1).permutation(len(x))])
+    np.testing.assert_allclose(a.weights_, b.weights_, atol=2e-4)
+
+
+def test_two_runs_are_equal_byte_for_byte():
+    a, b = (BatchSOM(6, 6, epochs=5, init=init, seed=3).fit(mixture()) for init in ("sample", "sample"))
+    assert a.weights_.tobytes() == b.weights_.tobytes()
+    assert BatchSOM(6, 6, epochs=5, init="sample", seed=4).fit(mixture()).weights_.tobytes() != a.weights_.tobytes()
+
+
+def test_a_sheet_is_laid_out_without_folds():
+    draw = np.random.default_rng(0)
+    flat = draw.random((2000, 2)) * [2, 1]
+    x = flat @ np.linalg.qr(draw.standard_normal((10, 10)))[0][:2]
+    som = BatchSOM(8, 16, epochs=20, sigma_end=0.5).fit(x)
+    place = som.transform(x).astype(float)
+    for axis, side in ((1, 0), (0, 1)):  # long side of the sheet along the long side of the grid
+        assert abs(np.corrcoef(place[:, axis], flat[:, side])[0, 1]) > 0.97
+
+
+def test_topologies_and_starts_train():
+    for settings in ({"topology": "toroidal"}, {"topology": "hexagonal"}, {"init": "random"}, {"decay": "cosine"}):
+        errors = BatchSOM(6, 6, epochs=15, **settings).fit(mixture()).quantization_errors_
+        assert errors[-1] < 0.6 * errors[0], settings
+
+
+def test_scikit_learn_conventions():
+    som = BatchSOM(4, 5, epochs=7)
+    assert BatchSOM(**som.get_params()).get_params() == som.get_params()
+    assert som.set_params(width=6) is som
+    assert "width=6" in repr(som)
+    with pytest.raises(UserError, match="no parameter"):
+        som.set_params(breadth=6)
+    x = mixture()
+    codes = som.fit(x).predict(x)
+    assert codes.dtype == np.int32
+    assert (som.transform(x) == np.stack(np.divmod(codes, 6), 1)).all()
+    assert (som.fit_predict(x) == codes).all()
+    assert (som.inverse_transform(codes) == som.weights_[codes]).all()
+
+
+def test_wrong_settings_are_named():
+    for wrong in ({"height": 0}, {"epochs": 0}, {"sigma_end": 0.0}, {"sigma_start": -1.0}):
+        with pytest.raises(UserError, match=f"{next(iter(wrong))}={next(iter(wrong.values()))}"):
+            BatchSOM(**wrong).fit(mixture())
+
+
+# -- hostile input --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_rows_that_are_not_finite_are_named(bad):
+    x = mixture(BLOCK + 50)
+    x[BLOCK + 7, 3] = bad
+    with pytest.raises(DataError, match=f"row {BLOCK + 7} "):
+        BatchSOM(3, 3).fit(x)
+    som = BatchSOM(3, 3, epochs=2).fit(mixture())
+    with pytest.raises(DataError, match=f"row {BLOCK + 7} "):
+        som.predict(x)
+
+
+def test_float64_beyond_float32_is_refused():
+    with pytest.raises(DataError, match="float32"):
+        BatchSOM(2, 2).fit(np.array([[1e300, 0], [0, 1]]))
+
+
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (3,), (2, 2, 2)])
+def test_wrong_shapes_are_refused(shape):
+    with pytest.raises(DataError, match="shape"):
+        BatchSOM(2, 2).fit(np.zeros(shape))
+
+
+def test_text_is_refused():
+    with pytest.raises(DataError, match="type"):
+        BatchSOM(2, 2).fit(np.array([["a", "b"]]))
+
+
+def test_other_columns_than_trained_are_refused():
+    som = BatchSOM(2, 2, epochs=2).fit(mixture(columns=4))
+    with pytest.raises(UserError, match="5 columns"):
+        som.predict(np.zeros((2, 5)))
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_fewer_rows_than_cells(rows):
+    x = mixture(rows)
+    som = BatchSOM(6, 6, epochs=20, sigma_end=0.3).fit(x)
+    assert np.isfinite(som.weights_).all()
+    np.testing.assert_allclose(som.weights_[som.predict(x)], x, atol=0.15)
+
+
+def test_duplicates_share_a_cell_and_one_value_alone_is_met():
+    som = BatchSOM(4, 4, epochs=10)
+    x = np.repeat(mixture(3), 50, axis=0)
+    codes = som.fit_predict(x)
+    assert all(len(set(codes[n * 50 : (n + 1) * 50].tolist())) == 1 for n in range(3))
+    same = np.full((40, 5), 2.5, np.float32)
+    assert np.abs(som.fit(same).weights_ - 2.5).max() < 1e-6
+    assert set(som.predict(same).tolist()) == {0}
+
+
+def test_constant_columns_change_nothing():
+    x = mixture()
+    wide = np.column_stack([x, np.full(len(x), 7.0, np.float32)])
+    a, b = BatchSOM(6, 6, epochs=10).fit(x), BatchSOM(6, 6, epochs=10).fit(wide)
+    np.testing.assert_allclose(b.weights_[:, :-1], a.weights_, atol=1e-3)
+    np.testing.assert_allclose(b.weights_[:, -1], 7.0, rtol=1e-6)
+
+
+@pytest.mark.parametrize("size", [1e-25, 1e25])
+def test_huge_and_tiny_values_give_the_same_map(size):
+    x = mixture()
+    plain, scaled = BatchSOM(6, 6, epochs=10).fit(x), BatchSOM(6, 6, epochs=10).fit(x.astype(np.float64) * size)
+    assert (plain.predict(x) == scaled.predict(x.astype(np.float64) * size)).mean() > 0.99
+    assert scaled.quantization_errors_[-1] == pytest.approx(plain.quantization_errors_[-1] * size, rel=1e-3)
+
+
+def test_types_and_layouts_give_the_same_map():
+    x = mixture().astype(np.float16)
+    expected = BatchSOM(5, 5, epochs=5).fit(x.astype(np.float32)).weights_
+    wide = np.zeros((len(x), 16), np.float32)
+    wide[:, ::2] = x
+    layouts = (x, x.astype(np.float64), np.asfortranarray(x.astype(np.float32)), wide[:, ::2], x.astype(np.float32)[:])
+    for given in layouts:
+        assert BatchSOM(5, 5, epochs=5).fit(given).weights_.tobytes() == expected.tobytes()
+    assert BatchSOM(5, 5, epochs=5).fit(x.astype(np.float32).tolist()).weights_.tobytes() == expected.tobytes()
+    whole = np.arange(60).reshape(20, 3)
+    assert np.isfinite(BatchSOM(2, 2, epochs=3).fit(whole).weights_).all()
+
+
+def test_one_column_and_one_cell():
+    line = np.linspace(0, 1, 100)[:, None]
+    nodes = BatchSOM(1, 10, epochs=20).fit(line).weights_[:, 0]
+    assert (np.diff(nodes) > 0).all() or (np.diff(nodes) < 0).all()
+    np.testing.assert_allclose(BatchSOM(1, 1, epochs=2).fit(line).weights_, [[0.5]], atol=1e-6)

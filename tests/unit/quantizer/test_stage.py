@@ -1,0 +1,136 @@
+"""The stage: embeddings in, semantic IDs with report, curves and pictures out."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+import yaml
+from pydantic import TypeAdapter
+
+from refinepoi.artifacts.embeddings import Embeddings
+from refinepoi.artifacts.files import BrokenArtifact
+from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.core.runtime import Runtime
+from refinepoi.core.stage import Context
+from refinepoi.core.tracking import StageLog
+from refinepoi.quantizer.spec import QuantizerSpec
+from refinepoi.quantizer.stage import quantize
+
+CONF = Path(__file__).parents[3] / "conf" / "quantizer"
+SMALL = {
+    "som": {"epochs": 5},
+    "minisom": {"epochs": 3},
+    "kmeans": {"iterations": 5},
+    "random": {},
+}
+
+
+class Handle(SimpleNamespace):
+    def load(self):
+        return self.value
+
+
+def world(rows=120, columns=6, held_out=10):
+    draw = np.random.default_rng(0)
+    kind = draw.integers(0, 5, rows)
+    x = (2 * draw.standard_normal((5, columns))[kind] + 0.5 * draw.standard_normal((rows, columns))).astype(np.float32)
+    pois = pl.DataFrame(
+        {
+            "category": [f"kind {k}" for k in kind],
+            "latitude": 40 + 0.1 * draw.random(rows),
+            "longitude": -74 + 0.1 * draw.random(rows),
+            "in_train": [n >= held_out for n in range(rows)],
+        }
+    )
+    return Handle(value=Embeddings(x)), Handle(value=SimpleNamespace(pois=pois))
+
+
+def spec(option, **changes):
+    values = yaml.safe_load((CONF / f"{option}.yaml").read_text(encoding="utf-8"))
+    values |= {"seed": 0, "levels": ["4x4", "4x3"]} | SMALL[option] | changes
+    values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+    return TypeAdapter(QuantizerSpec).validate_python(values)
+
+
+def run(folder, spec, inputs=None):
+    folder.mkdir()
+    runtime = Runtime(device="cpu", threads=1, workers=0, micro_batch=8, store="s", refresh=(), progress=False)
+    log = StageLog("quantize")
+    quantize.run(Context(folder, runtime, log, "quantize"), spec, *(inputs or world()))
+    return SemanticIds.load(folder), log
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Drawing takes a second; `test_plots.py` looks at it."""
+    monkeypatch.setattr("refinepoi.quantizer.plots.draw_all", lambda folder, *rest: folder.mkdir())
+
+
+def files_of(folder):
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("option", sorted(SMALL))
+def test_every_quantizer_gives_each_poi_an_id_of_its_own(tmp_path, option, no_pictures):
+    ids, _ = run(tmp_path / "a", spec(option))
+    assert ids.codes.shape == (120, 2)
+    assert ids.grids == ((4, 4), (4, 3))
+    assert ids.collision_rate == 0
+    assert len(ids.codebooks) == (0 if option == "random" else 2)
+    report = ids.report
+    assert report["ids"]["collision_rate"] == 0 < report["ids"]["collision_rate_before"]
+    assert set(report["beside"]) == {"random", "residual_kmeans"} - {{"kmeans": "residual_kmeans"}.get(option, option)}
+    assert len(report["levels"]) == len(ids.codebooks)
+    run(tmp_path / "b", spec(option))
+    assert files_of(tmp_path / "a") == files_of(tmp_path / "b")
+
+
+def test_pictures_lie_beside_the_ids(tmp_path):
+    run(tmp_path / "a", spec("random"))
+    names = {name for name in files_of(tmp_path / "a") if name.endswith(".png")}
+    assert names == {"pictures/city_map.png", "pictures/level_1.png", "pictures/level_2.png"}
+
+
+def test_curves_by_level_and_epoch(tmp_path, no_pictures):
+    _, log = run(tmp_path / "a", spec("som"))
+    steps = [row["step"] for row in log.curve]
+    assert steps == sorted(steps) == [*range(1, 11), 10]
+    assert {"level_1/quantization_error", "level_1/sigma"} <= set(log.curve[0])
+    assert {"level_2/quantization_error", "level_2/sigma"} <= set(log.curve[9])
+    assert log.curve[4]["level_1/quantization_error"] < log.curve[0]["level_1/quantization_error"]
+
+
+def test_pois_outside_training_are_encoded_but_not_learned_from(tmp_path, no_pictures):
+    embeddings, trajectories = world()
+    ids, _ = run(tmp_path / "a", spec("som", collisions="none"), (embeddings, trajectories))
+    moved = embeddings.value.vectors.copy()
+    moved[:10] += 100  # the held-out rows
+    other, _ = run(tmp_path / "b", spec("som", collisions="none"), (Handle(value=Embeddings(moved)), trajectories))
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(ids.codebooks, other.codebooks, strict=True))
+    assert (ids.codes[10:] == other.codes[10:]).all()
+    assert (ids.codes[:10] != other.codes[:10]).any()
+    assert len(ids.report["held_out_levels"]) == 2
+
+
+def test_suffix_adds_a_level_without_vectors(tmp_path, no_pictures):
+    ids, _ = run(tmp_path / "a", spec("som", collisions="suffix"))
+    assert ids.levels == 3
+    assert ids.grids[2][0] == 1
+    assert [len(book) for book in ids.codebooks] == [16, 12, 0]
+    assert ids.collision_rate == 0
+
+
+def test_a_collapsed_level_is_reported(tmp_path, no_pictures):
+    embeddings, trajectories = world()
+    same = Embeddings(np.ones_like(embeddings.value.vectors))
+    ids, _ = run(tmp_path / "a", spec("som"), (Handle(value=same), trajectories))
+    assert any("level 1 collapsed" in line for line in ids.report["warnings"])
+    assert ids.collision_rate == 0
+
+
+def test_embeddings_of_another_catalogue_are_refused(tmp_path):
+    embeddings, _ = world(rows=30)
+    with pytest.raises(BrokenArtifact, match="30 embeddings for 120 POIs"):
+        run(tmp_path / "a", spec("som"), (embeddings, world()[1]))

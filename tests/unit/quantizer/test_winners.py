@@ -1,0 +1,79 @@
+"""Winners against a naive loop; sums per node against a loop; far-away and huge data."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from refinepoi.quantizer import winners
+from refinepoi.quantizer.hierarchy import search_of
+from refinepoi.quantizer.winners import WinnerSearch, node_sums
+
+
+def naive(x, weights):
+    x, weights = x.astype(np.float64), weights.astype(np.float64)
+    return np.array([[((row - node) ** 2).sum() for node in weights] for row in x])
+
+
+@pytest.mark.parametrize("nodes", [1, 2, 7, 256])
+@pytest.mark.parametrize("rows", [1, 5, 700])
+def test_the_same_winners_as_a_naive_loop(nodes, rows):
+    draw = np.random.default_rng(nodes + rows)
+    x = draw.standard_normal((rows, 9)).astype(np.float32)
+    weights = draw.standard_normal((nodes, 9)).astype(np.float32)
+    distances = naive(x, weights)
+    search = search_of(weights)
+    assert (search.nearest(x)[0] == distances.argmin(1)).all()
+    if nodes > 1:
+        assert (search.two_nearest(x) == distances.argsort(1)[:, :2]).all()
+
+
+def test_chunks_meet_without_a_seam(monkeypatch):
+    monkeypatch.setattr(winners, "CHUNK_BYTES", 4 * 5 * 3)  # three rows at a time
+    draw = np.random.default_rng(0)
+    x, weights = draw.standard_normal((10, 4)).astype(np.float32), draw.standard_normal((5, 4)).astype(np.float32)
+    assert (search_of(weights).nearest(x)[0] == naive(x, weights).argmin(1)).all()
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-6, 1.0, 1e6, 1e30])
+def test_any_size_of_numbers(size):
+    draw = np.random.default_rng(1)
+    x, weights = draw.standard_normal((200, 6)), draw.standard_normal((30, 6))
+    expected = naive(x, weights).argmin(1)
+    found = search_of((weights * size).astype(np.float32)).nearest((x * size).astype(np.float32))[0]
+    assert (found == expected).mean() > 0.99  # float32 rounding of the inputs may turn a near tie
+
+
+def test_data_far_from_the_origin():
+    draw = np.random.default_rng(2)
+    x, weights = draw.standard_normal((300, 4)) + 3000, draw.standard_normal((40, 4)) + 3000
+    x, weights = x.astype(np.float32), weights.astype(np.float32)
+    distances = naive(x, weights)
+    chosen = search_of(weights).nearest(x)[0]
+    excess = distances[np.arange(300), chosen] - distances.min(1)
+    assert excess.max() < 0.02  # of squared distances near 1; without centring the error is near 1
+
+
+def test_scores_give_distances():
+    draw = np.random.default_rng(3)
+    x, weights = draw.standard_normal((50, 5)).astype(np.float32), draw.standard_normal((8, 5))
+    centre, scale = draw.standard_normal(5), 2.0
+    codes, scores = WinnerSearch(weights - centre, centre, scale).nearest(x)
+    away = np.square((x - centre) / scale).sum(1)
+    np.testing.assert_allclose(scale**2 * (away + 2 * scores), np.square(x - weights[codes]).sum(1), atol=1e-4)
+
+
+def test_equal_distances_go_to_the_lowest_number():
+    weights = np.array([[1.0, 0], [1, 0], [-1, 0]], np.float32)
+    assert search_of(weights).nearest(np.array([[1, 0.5], [0, 3]], np.float32))[0].tolist() == [0, 0]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(1, 60), st.integers(1, 12), st.integers(0, 2**32 - 1))
+def test_sums_per_node(rows, nodes, seed):
+    draw = np.random.default_rng(seed)
+    x, codes = draw.standard_normal((rows, 3)).astype(np.float32), draw.integers(0, nodes, rows)
+    sums, counts = node_sums(x, codes, nodes)
+    for node in range(nodes):
+        np.testing.assert_allclose(sums[node], x[codes == node].sum(0, dtype=np.float64), atol=1e-5)
+        assert counts[node] == (codes == node).sum()
