@@ -32,7 +32,7 @@ def main() -> None:
         sys.exit("REFINEPOI_DATA names no folder; it must hold nyc/ with the published files")
     new_york = measure(["dataset=nyc", f"dataset.path={Path(folder) / 'nyc'}"])
     start = time.perf_counter()
-    cities = [measure([f"seed={seed}"]) for seed in seeds]
+    cities = [measure([f"dataset.seed={seed}"]) for seed in seeds]
     seconds = (time.perf_counter() - start) / len(cities)
     hours = new_york.pop("hours")
     distances = [profile_distance(city.pop("hours"), hours) for city in cities]
@@ -54,7 +54,7 @@ def main() -> None:
     ]
     claims.append(
         {
-            "claim": "embedded city: total variation distance of its hour profile from New York's, largest of the seeds",
+            "claim": "embedded city: total variation distance of hour profiles, largest of the seeds",
             "value": round(max(distances), 4),
             "unit": "share",
             "peer": "Foursquare New York",

@@ -129,7 +129,7 @@ def _unknown_keys(overrides: list[Override]) -> dict[str, str]:
             continue
         parent, _, leaf = key.rpartition(".")
         node: Any = OmegaConf.select(tree, parent) if parent else tree
-        if isinstance(node, DictConfig) and leaf in node:
+        if isinstance(node, DictConfig) and leaf in list(node.keys()):  # `in node` denies mandatory values
             continue
         near = difflib.get_close_matches(key, list(_keys(tree)), n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else "see refinepoi --help"

@@ -10,8 +10,10 @@ from refinepoi.artifacts.files import read_json, require, write_json
 @dataclass(frozen=True, eq=False)
 class Metrics:
     """
-    content: {"protocol": {...}, "samples": n, "methods": {name: {"Acc@1": x, ...}}, "validation": {"samples": n,
-        "methods": {...}}, "strata": {stratum: {value: {method: {...}}}}}
+    content: {"protocol": {...}, "samples": n, "methods": {name: {"Acc@1": x, "Acc@1_interval": [low, high], ...}},
+        "paired": {"policy - other": {metric: {"difference": x, "interval": [low, high]}}},
+        "validation": {"samples": n, "methods": {...}, "paired": {...}},
+        "strata": {stratum: {group: {"samples": n, "range": [least, most], "methods": {...}}}}}
     """
 
     content: dict[str, Any]

@@ -52,6 +52,10 @@ class WandbTracker:
         self._attempt(send)
 
     def image(self, name: str, path: Path) -> None:
+        if not path.is_file():
+            log.debug("tracking: no picture %s at %s", name, path)
+            return
+
         def send() -> None:
             import wandb
 
@@ -223,13 +227,13 @@ def _why_offline(spec: WandbSpec) -> str | None:
 def _ask_server(base: str, key: str | None, patience: float) -> str | None:
     """What keeps `base` from taking a run, None if nothing. Takes at most `patience` seconds, name look-up included."""
     found: list[str | None] = []
-    asking = threading.Thread(target=lambda: found.append(_ask(base, key, patience)), daemon=True)
+    asking = threading.Thread(target=lambda: found.append(_ask(base, key, patience + 1)), daemon=True)
     asking.start()
     asking.join(patience)
     return found[0] if found else f"{base} does not answer within {patience:g} s"
 
 
-def _ask(base: str, key: str | None, patience: float) -> str | None:
+def _ask(base: str, key: str | None, timeout: float) -> str | None:
     import base64
     import urllib.error
     import urllib.request
@@ -240,7 +244,7 @@ def _ask(base: str, key: str | None, patience: float) -> str | None:
         headers["Authorization"] = "Basic " + base64.b64encode(f"api:{key}".encode()).decode()
     request = urllib.request.Request(f"{base.rstrip('/')}/graphql", body, headers)
     try:
-        with urllib.request.urlopen(request, timeout=patience) as response:
+        with urllib.request.urlopen(request, timeout=timeout) as response:
             viewer = json.load(response).get("data", {}).get("viewer")
         return None if viewer or not key else f"{base} does not know the API key"
     except urllib.error.HTTPError as error:

@@ -44,7 +44,7 @@ def trajectories_of(spec: DatasetSpec) -> Trajectories:
     rows = clean.put_in_order(clean.check_rows(rows, spec.cleaning, report), published)
     report.refuse_beyond("bad", spec.cleaning.max_bad_share, "dataset.cleaning.max_bad_share")
     if not rows.height:
-        raise DataError(f"no usable check-in among {report.rows_read} rows of the {spec.kind} data; see what it holds, or give other data")
+        raise DataError(f"no usable check-in among {report.rows_read} rows of the {spec.kind} data; give other data")
     steps.add("usable rows", rows)
     rows = clean.drop_exact_duplicates(rows, spec.cleaning, report)
     report.refuse_beyond("duplicates", spec.cleaning.max_duplicate_share, "dataset.cleaning.max_duplicate_share")

@@ -40,15 +40,21 @@ STYLE: dict[Any, Any] = {
 }
 HELD_OUT = ("validation_", "validation/", "valid_", "val_", "val/", "eval_", "eval/")
 COLUMNS = 4
+PANEL = 3.1, 1.9  # inches: width, height, with its labels
+MARGIN = 0.6, 0.35  # inches of a panel kept for labels on the left and below
+HEAD = 0.42  # inches of a stage's name
 PANELS = 16  # most panels of one stage
 SMOOTHED_FROM = 40  # points from which a running mean is drawn over the raw line
 
 
-def draw_methods(metrics: Mapping[str, Any], path: Path) -> None:
-    """Bars of all methods for each metric, with bootstrap intervals. metrics: content of `metrics.json`."""
+def draw_methods(metrics: Mapping[str, Any], path: Path) -> bool:
+    """Bars of all methods for each metric, with bootstrap intervals. metrics: content of `metrics.json`.
+
+    Returns whether there was anything to draw.
+    """
     methods = metrics["methods"]
     if not methods:
-        return
+        return False
     names = order_of(methods)
     shown = [m for m in metric_names(methods[names[0]]) if m != "MRR"]
     colours = {MODELS[0]: ACCENT, MODELS[1]: PALE}
@@ -81,33 +87,39 @@ def draw_methods(metrics: Mapping[str, Any], path: Path) -> None:
         parts += [f"{k.replace('_', ' ')} {protocol[k]}" for k in ("history", "target_time") if k in protocol]
         figure.suptitle("  ·  ".join(str(p) for p in parts if p), x=0.01, ha="left", fontsize=9, color=SOFT)
         _save(figure, path)
+    return True
 
 
-def draw_curves(curves: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> None:
+def draw_curves(curves: Mapping[str, Sequence[Mapping[str, float]]], path: Path) -> bool:
     """
     Small multiples, one panel a metric, stages below one another. Training and held-out values share a panel.
 
     curves: stage -> rows {"step": s, metric: value, ...}; rows need not hold every metric.
+    Returns whether there was anything to draw: a single point is no curve.
     """
     stages = {stage: _series(rows) for stage, rows in curves.items()}
     stages = {stage: panels for stage, panels in stages.items() if panels}
     if not stages:
-        return
-    lines = {stage: math.ceil(min(len(panels), PANELS) / COLUMNS) for stage, panels in stages.items()}
+        return False
+    rows = {stage: math.ceil(min(len(panels), PANELS) / COLUMNS) for stage, panels in stages.items()}
+    height = sum(HEAD + PANEL[1] * n for n in rows.values())
+    width = PANEL[0] * COLUMNS
     with rc_context(STYLE):
-        figure = Figure(figsize=(3.1 * COLUMNS, sum(1.95 * n + 0.42 for n in lines.values())), layout="constrained")
-        heights = [1.95 * n + 0.42 for n in lines.values()]
-        blocks = figure.subfigures(len(stages), 1, height_ratios=heights, squeeze=False)[:, 0]
-        for block, (stage, panels) in zip(blocks, stages.items(), strict=True):
+        figure = Figure(figsize=(width, height))
+        top = height  # of what is still to be drawn, in inches from below
+        for stage, panels in stages.items():
             left_out = len(panels) - PANELS
             more = f"   ({left_out} more in the curve file)" if left_out > 0 else ""
-            block.suptitle(f"{stage}{more}", x=0.008, ha="left", fontsize=11, fontweight="bold")
-            grid = block.subplots(lines[stage], COLUMNS, squeeze=False)
-            for axes in grid.ravel()[min(len(panels), PANELS) :]:
-                axes.set_axis_off()
-            for axes, (metric, found) in zip(grid.ravel(), list(panels.items())[:PANELS], strict=False):
-                _draw_panel(axes, metric, found)
+            figure.text(0.1 / width, (top - 0.3) / height, f"{stage}{more}", fontsize=11, fontweight="bold")
+            top -= HEAD
+            for place, (metric, found) in enumerate(list(panels.items())[:PANELS]):
+                row, column = divmod(place, COLUMNS)
+                left, bottom = PANEL[0] * column + MARGIN[0], top - PANEL[1] * (row + 1) + MARGIN[1]
+                size = (PANEL[0] - MARGIN[0] - 0.15) / width, (PANEL[1] - MARGIN[1] - 0.3) / height
+                _draw_panel(figure.add_axes((left / width, bottom / height, *size)), metric, found)
+            top -= PANEL[1] * rows[stage]
         _save(figure, path)
+    return True
 
 
 def _series(rows: Sequence[Mapping[str, float]]) -> dict[str, dict[bool, np.ndarray]]:

@@ -105,16 +105,18 @@ def as_predictions(
         schema=TABLE,
     )
     facts = {
-        "kept": k,
-        NAME: {
-            "list_length": k,
-            "made": {"list": "greedy list over the catalogue", "beam": "exact top k of single IDs"}[spec.mode],
-            "unreadable": written.unreadable,
-            "shared_ids": semantic_ids.collision_rate,
-        },
+        "list_length": k,
+        "ranks_over": f"its list of {k}; rank infinite where the target is not in it",
+        "made": {"list": "greedy list over the catalogue", "beam": "exact top k of single IDs"}[spec.mode],
+        "unreadable": written.unreadable,
+        "shared_ids": semantic_ids.collision_rate,
     }
     names = pl.repeat(NAME, n, eager=True)
-    return Predictions(table, pl.DataFrame({"method": names, "query": queries, "rank": ranks}, schema=RANKS), facts)
+    return Predictions(
+        table,
+        pl.DataFrame({"method": names, "query": queries, "rank": ranks}, schema=RANKS),
+        {"kept": k, "methods": {NAME: facts}},
+    )
 
 
 def list_ranks(pois: Ints, targets: Ints, semantic_ids: SemanticIds) -> npt.NDArray[np.float64]:

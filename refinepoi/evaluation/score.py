@@ -55,7 +55,8 @@ def score_all(
         "history": history,
         "target_time": evidence.facts["target_time"],
         "catalogue": trajectories.pois.height,
-        "list_lengths": {name: list_length(method) for name, method in methods.items()},
+        "list_lengths": {name: facts_of(method).get("list_length") for name, method in methods.items()},
+        "ranks_over": {name: facts_of(method).get("ranks_over", "") for name, method in methods.items()},
         "ties": "expected rank",
         "MRR": "over the method's own list, 0 where the target is absent",
         "intervals": f"{spec.confidence:g} bootstrap over {spec.unit}s, {spec.resamples} resamples, seed {spec.seed}",
@@ -68,11 +69,10 @@ def score_all(
     return {"protocol": protocol, **test, "validation": validation, "strata": strata}
 
 
-def list_length(method: Method) -> int | None:
-    """Places over which the method's ranks count, as its maker states; None where it does not."""
-    fact = method.predictions.facts.get(method.name)
-    length = fact.get("list_length") if isinstance(fact, dict) else fact
-    return int(length) if length is not None else None
+def facts_of(method: Method) -> dict[str, Any]:
+    """What the maker of the predictions says of a method: `list_length` (a list of k places), `ranks_over` ..."""
+    facts: dict[str, Any] = method.predictions.facts.get("methods", {}).get(method.name, {})
+    return facts
 
 
 def ranks_of(method: Method, rows: npt.NDArray[np.int64]) -> Floats:

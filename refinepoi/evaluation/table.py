@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 MODELS = ("policy", "warm_start")
-SAID_FIRST = ("dataset", "split", "samples", "history", "target_time")
+SAID = ("dataset", "split", "samples", "history", "target_time", "catalogue", "ties", "intervals", "metrics_version")
 FIRST = "Acc@1"
 
 
@@ -25,7 +25,7 @@ def metrics_table(content: Mapping[str, Any]) -> str:
     validation = content["validation"]["methods"]
     rates = [[_rate(methods[n][r]) for n in names] for r in ("invalid_rate", "duplicate_rate")]
     head = ["test", *metrics, "invalid", "repeated", "list"]
-    body = [names, *(_mark_best(c) for c in columns), *rates, [str(lengths.get(n) or "?") for n in names]]
+    body = [names, *(_mark_best(c) for c in columns), *rates, [str(lengths.get(n) or "all") for n in names]]
     if FIRST in metrics:
         place = head.index(FIRST) + 1
         head.insert(place, "interval")
@@ -78,8 +78,7 @@ def _paired_lines(paired: Mapping[str, Any]) -> list[str]:
 
 
 def _protocol_line(protocol: Mapping[str, Any]) -> str:
-    names = [*(k for k in SAID_FIRST if k in protocol), *sorted(set(protocol) - {*SAID_FIRST, "MRR"})]
-    shown = [f"{k} {protocol[k]}" for k in names if isinstance(protocol[k], str | int | float)]
+    shown = [f"{name.replace('_', ' ')} {protocol[name]}" for name in SAID if name in protocol]
     return f"protocol: {', '.join(shown)}; MRR {protocol.get('MRR', '')}"
 
 

@@ -37,8 +37,7 @@ class Crowd:
         after = after[self.world.train[after - 1]]
         order = np.lexsort((self.world.utc[after], self.world.poi[after - 1]))
         self._after = after[order]
-        self._span = int(self.world.utc.max()) + 2 if len(self.world.utc) else 1
-        self._departures = self.world.poi[self._after - 1] * self._span + self.world.utc[self._after]
+        self._departures = self.world.time_of(self.world.poi[self._after - 1], self.world.utc[self._after])
 
     def popularity(self, queries: Queries, sight: Sight, hidden: bool) -> tuple[Floats, Floats]:
         """[m, P] visits before the cutoff, and those weighted by closeness to the target's hour (0 if hidden)."""
@@ -65,17 +64,16 @@ class Crowd:
         """Slots of the successors of each query's last POI; columns: moves, moves weighted by match of elapsed gap."""
         known = sight.last != NONE
         last = np.where(known, self.world.poi[sight.last], 0)
-        begin = np.searchsorted(self._departures, last * self._span)
-        end = np.searchsorted(self._departures, last * self._span + np.minimum(sight.cutoff, self._span - 1))
+        begin = np.searchsorted(self._departures, self.world.time_of(last, np.full(len(last), self.world.origin)))
+        end = np.searchsorted(self._departures, self.world.time_of(last, sight.cutoff))
         query, move = expand(begin, np.where(known, np.maximum(end - begin, 0), 0))
         row = self._after[move]
         keys, slot = np.unique(query * self.world.pois + self.world.poi[row], return_inverse=True)
         plain = np.bincount(slot, minlength=len(keys)).astype(np.float64)
         matched = np.zeros(len(keys))
         if not hidden:
-            gap = np.log1p((queries.utc - self.world.utc[sight.last]) / 3_600.0)
-            weights = match_gap(self.world.log_gap[row], gap[query], gap_width)
-            matched = np.bincount(slot, weights, minlength=len(keys))
+            weights = match_gap(self.world.log_gap[row], sight.log_gap(self.world, queries)[query], gap_width)
+            matched = np.bincount(slot, weights, minlength=len(keys)).astype(np.float64)
         return Table(keys, np.stack([plain, matched], 1))
 
 

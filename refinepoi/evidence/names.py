@@ -37,9 +37,13 @@ def own_names(decay_days: Sequence[float], hour_widths: Sequence[float]) -> tupl
         "user_hour_recent",
         "user_habit",
         "user_habit_share",
+        "user_gap_habit",  # hour x weekday x match of the elapsed gap, whatever the last POI was
+        "user_gap_habit_share",
         "user_recent_share",
-        "days_since_visit",
-        "visits_since_visit",
+        "days_since_visit",  # at least a minute; 0 is never
+        "user_freshness",  # 1 / (0.1 + days since the last visit)
+        "user_interval",  # mean days between the visits
+        "visits_since_visit",  # 1 for the last POI
     )
 
 

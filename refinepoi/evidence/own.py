@@ -7,12 +7,14 @@ Ages are measured from the query's reference time. Whatever needs the target's t
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from refinepoi.evidence.names import own_names
-from refinepoi.evidence.sight import NONE, Sight
+from refinepoi.evidence.sight import Sight
 from refinepoi.evidence.spec import EvidenceSpec, HabitSpec
 from refinepoi.evidence.world import Floats, Ints, Queries, World
 
+FRESH = 0.1  # days: what was visited within two hours or so is equally fresh
 MINUTE = 1.0 / 1440  # days: the least age of a visited POI, so that 0 means "never visited"
 
 
@@ -39,7 +41,7 @@ def count_own(world: World, queries: Queries, sight: Sight, spec: EvidenceSpec) 
     kinds: dict[str, Floats] = {}
 
     def add(name: str, weights: Floats) -> None:
-        kinds[name] = np.bincount(slot, weights, minlength=len(keys))
+        kinds[name] = np.bincount(slot, weights, minlength=len(keys)).astype(np.float64)  # of nothing it is int64
 
     age = (sight.reference[query] - world.utc[row]) / 86_400.0
     add("user_count", np.ones(len(row)))
@@ -49,12 +51,13 @@ def count_own(world: World, queries: Queries, sight: Sight, spec: EvidenceSpec) 
     inside = world.trajectory[row] == queries.trajectory[query]
     add("user_prefix", np.where(inside, 0.5**behind, 0.0))
 
-    follows, follows2 = _follows(world, sight)
+    linked = _linked(sight)
+    follows, follows2 = _follows(world, sight, linked)
     recent = np.exp(-age / spec.habit.recency_days)
     add("user_next", follows)
     add("user_next2", follows2)
     if spec.target_time == "known":
-        gap = match_gap(world.log_gap[row], _log_gap(world, queries, sight)[query], spec.gap_width)
+        gap = linked * match_gap(world.log_gap[row], sight.log_gap(world, queries)[query], spec.gap_width)
         apart = hours_apart(world.hour[row], queries.hour[query])
         day = weekday_weight(world.weekday[row], queries.weekday[query], spec.habit)
         hour = hour_kernel(apart, spec.habit.hour_width)
@@ -66,12 +69,18 @@ def count_own(world: World, queries: Queries, sight: Sight, spec: EvidenceSpec) 
         add("user_hour_weekday", hour * day)
         add("user_hour_recent", hour * recent)
         add("user_habit", hour * day * recent)
+        add("user_gap_habit", gap * hour * day)
         kinds["user_habit_share"] = _share(kinds["user_habit"], keys // world.pois)
+        kinds["user_gap_habit_share"] = _share(kinds["user_gap_habit"], keys // world.pois)
     add("user_recent", recent)
     kinds["user_recent_share"] = _share(kinds["user_recent"], keys // world.pois)
     newest = np.zeros(len(keys), np.int64)
     newest[slot] = np.arange(len(row))  # pairs are in time order: the last one written is the newest
+    oldest = np.zeros(len(keys), np.int64)
+    oldest[slot[::-1]] = np.arange(len(row))[::-1]
     kinds["days_since_visit"] = np.maximum(age[newest], MINUTE)
+    kinds["user_freshness"] = 1.0 / (FRESH + age[newest])
+    kinds["user_interval"] = (age[oldest] - age[newest]) / np.maximum(kinds["user_count"] - 1.0, 1.0)
     kinds["visits_since_visit"] = behind[newest] + 1.0
     nothing = np.zeros(len(keys))
     names = own_names(spec.decay_days, spec.hour_widths)
@@ -99,17 +108,16 @@ def match_gap(a: Floats, b: Floats, width: float) -> Floats:
         return np.nan_to_num(np.exp(-0.5 * ((a - b) / width) ** 2))
 
 
-def _log_gap(world: World, queries: Queries, sight: Sight) -> Floats:
-    """[m] log(1 + hours) from the last visible visit to the target, NaN without one."""
-    hours = (queries.utc - world.utc[sight.last]) / 3_600.0
-    return np.where(sight.last == NONE, np.nan, np.log1p(np.maximum(hours, 0.0)))
+def _linked(sight: Sight) -> npt.NDArray[np.bool_]:
+    """[pairs] whether the user's check-in before this one is visible too."""
+    linked = np.zeros(len(sight.row), np.bool_)
+    linked[1:] = (sight.query[1:] == sight.query[:-1]) & (sight.row[1:] == sight.row[:-1] + 1)
+    return linked
 
 
-def _follows(world: World, sight: Sight) -> tuple[Floats, Floats]:
+def _follows(world: World, sight: Sight, linked: npt.NDArray[np.bool_]) -> tuple[Floats, Floats]:
     """[pairs] 1 where a visit came right after a visit to the last POI; the same for the last two POIs."""
     query, row = sight.query, sight.row
-    linked = np.zeros(len(row), np.bool_)  # the user's previous check-in is visible too
-    linked[1:] = (query[1:] == query[:-1]) & (row[1:] == row[:-1] + 1)
     linked2 = np.zeros(len(row), np.bool_)
     linked2[1:] = linked[1:] & linked[:-1]
     last = sight.last[query]
@@ -121,5 +129,5 @@ def _follows(world: World, sight: Sight) -> tuple[Floats, Floats]:
 
 def _share(values: Floats, query: Ints) -> Floats:
     """Each slot's part of its query's sum; 0 where the sum is 0."""
-    total = np.bincount(query, values)[query] if len(query) else values
+    total = np.bincount(query, values).astype(np.float64)[query]
     return np.divide(values, total, out=np.zeros_like(values), where=total > 0)

@@ -27,6 +27,11 @@ class Sight:
     cutoff: Ints  # [m] training check-ins of everybody with utc < cutoff are seen
     prefix: Ints  # [m] visible visits of the current trajectory
 
+    def log_gap(self, world: World, queries: Queries) -> Floats:
+        """[m] log(1 + hours) from the last visible visit to the target, NaN without one."""
+        hours = (queries.utc - world.utc[self.last]) / 3_600.0
+        return np.where(self.last == NONE, np.nan, np.log1p(np.maximum(hours, 0.0)))
+
 
 def blackout(world: World, queries: Queries, days: Floats) -> Queries:
     """
@@ -35,19 +40,18 @@ def blackout(world: World, queries: Queries, days: Floats) -> Queries:
     """
     query, row = _earlier(world, queries)
     inside = world.trajectory[row] == queries.trajectory[query]
-    anchor = np.full(len(queries), np.iinfo(np.int64).min)
-    np.maximum.at(anchor, query, world.utc[row])
-    begin = np.full(len(queries), np.iinfo(np.int64).max)
+    never = np.iinfo(np.int64).max
+    begin, last = np.full(len(queries), never), np.full(len(queries), never)
     np.minimum.at(begin, query[inside], world.utc[row[inside]])
-    anchor = np.where(begin < np.iinfo(np.int64).max, begin, anchor)
-    seen = (queries.split == TRAIN) & (anchor > np.iinfo(np.int64).min)
-    end = np.where(seen, anchor - (days * 86_400).astype(np.int64), queries.utc)
-    return Queries(**(vars(queries) | {"train_end": np.minimum(end, queries.utc)}))
+    last[query] = world.utc[row]  # pairs are in time order: the last one written is the newest
+    anchor = np.minimum(begin, last)
+    end = np.where(anchor == never, queries.utc, anchor - (days * 86_400).astype(np.int64))
+    return queries.with_train_end(np.where(queries.split == TRAIN, end, queries.utc))
 
 
-def look(world: World, queries: Queries, history: str, hidden: bool, train_begin: Ints) -> Sight:
+def look(world: World, queries: Queries, history: str, hidden: bool, begins: Ints) -> Sight:
     """
-    train_begin: [splits] utc of each split's first check-in: where the target's time is hidden and no visit is
+    begins: [splits] utc of each split's first check-in: where the target's time is hidden and no visit is
     visible, a query of that split sees the training check-ins before it.
     """
     query, row = _earlier(world, queries)
@@ -61,7 +65,7 @@ def look(world: World, queries: Queries, history: str, hidden: bool, train_begin
     last[some] = row[first[1:][some] - 1]
     now = queries.utc
     if hidden:
-        now = np.where(some, world.utc[last] + 1, train_begin[queries.split])
+        now = np.where(some, world.utc[last] + 1, begins[queries.split])
     return Sight(
         query=query,
         row=row,
@@ -75,11 +79,8 @@ def look(world: World, queries: Queries, history: str, hidden: bool, train_begin
 
 def _earlier(world: World, queries: Queries) -> tuple[Ints, Ints]:
     """Pairs (query, row) of the user's rows strictly earlier than the target, sorted."""
-    begin, end = world.start[queries.user], world.start[queries.user + 1]
-    span = int(world.utc.max()) + 2 if len(world.utc) else 1
-    owner = np.repeat(np.arange(len(world.start) - 1), np.diff(world.start))
-    count = np.searchsorted(owner * span + world.utc, queries.user * span + np.minimum(queries.utc, span - 1)) - begin
-    assert bool((begin + count <= end).all())
+    begin = world.start[queries.user]
+    count = np.searchsorted(world.user_times, world.time_of(queries.user, queries.utc)) - begin
     return expand(begin, count)
 
 

@@ -3,7 +3,7 @@
 Stream order is (user, utc, order of the table): the rows of user u are start[u] .. start[u + 1] - 1.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,10 +30,17 @@ class World:
     train: npt.NDArray[np.bool_]  # [n]
     log_gap: Floats  # [n] log(1 + hours since the user's previous row); infinity at the user's first
     places: Floats  # [P, 3] unit vectors
+    user_times: Ints  # [n] `time_of` each row's user
+    origin: int  # earliest utc
+    span: int  # more than any difference of two utc
 
     @property
     def pois(self) -> int:
         return len(self.places)
+
+    def time_of(self, group: Ints, utc: Ints) -> Ints:
+        """One number that orders by group, then time: what `searchsorted` looks up in arrays sorted so."""
+        return np.asarray(group * self.span + np.clip(utc - self.origin, 0, self.span - 1))
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,9 @@ class Queries:
     def take(self, rows: Ints) -> "Queries":
         return Queries(**{name: values[rows] for name, values in vars(self).items()})
 
+    def with_train_end(self, train_end: Ints) -> "Queries":
+        return replace(self, train_end=np.minimum(train_end, self.utc))
+
 
 def hour_of(local: npt.NDArray[np.integer[Any]]) -> Floats:
     return np.asarray(local % 86_400 / 3_600.0)
@@ -72,6 +82,7 @@ def make_world(trajectories: Trajectories) -> World:
     log_gap[1:][same] = np.log1p((utc[1:] - utc[:-1])[same] / 3_600.0)
     latitude, longitude = (np.radians(trajectories.pois[name].to_numpy()) for name in ("latitude", "longitude"))
     flat = np.cos(latitude)
+    origin, span = (int(utc.min()), int(utc.max() - utc.min()) + 2) if len(utc) else (0, 1)
     return World(
         start=np.searchsorted(user, np.arange(trajectories.users.height + 1)).astype(np.int64),
         poi=table["poi"][order].astype(np.int64),
@@ -82,6 +93,9 @@ def make_world(trajectories: Trajectories) -> World:
         train=table["split"][order] == TRAIN,
         log_gap=log_gap,
         places=np.stack([flat * np.cos(longitude), flat * np.sin(longitude), np.sin(latitude)], 1),
+        user_times=user.astype(np.int64) * span + (utc.astype(np.int64) - origin),
+        origin=origin,
+        span=span,
     )
 
 

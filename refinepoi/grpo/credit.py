@@ -15,15 +15,17 @@ from refinepoi.reward.combine import Rewards
 Values = npt.NDArray[np.float64]
 
 
+def whole_rewards(rewards: Rewards, pois: Ints, target: Ints) -> Values:
+    """The weighted reward of valid lists `pois` int64 [n, k], written without a reasoning block: float64 [n]."""
+    answers = Answers(pois, np.ones(len(pois), np.bool_), np.zeros(len(pois), np.bool_))
+    weights = rewards.spec.weights.model_dump()
+    return np.sum([weight * rewards.term(name, answers, target) for name, weight in weights.items()], axis=0)
+
+
 def prefix_rewards(rewards: Rewards, pois: Ints, target: Ints) -> Values:
-    """The weighted reward of the first 0, 1, .., k items of valid lists `pois` int64 [n, k]: float64 [n, k + 1]."""
-    count, k = pois.shape
-    total = np.zeros((count, k + 1))
-    for size in range(1, k + 1):
-        part = Answers(pois[:, :size], np.ones(count, np.bool_), np.zeros(count, np.bool_))
-        for name, weight in rewards.spec.weights.model_dump().items():
-            total[:, size] += weight * rewards.term(name, part, target)
-    return total
+    """The reward of the first 0, 1, .., k items of lists `pois` int64 [n, k]: float64 [n, k + 1]."""
+    steps = [whole_rewards(rewards, pois[:, :size], target) for size in range(1, pois.shape[1] + 1)]
+    return np.stack([np.zeros(len(pois)), *steps], axis=1)
 
 
 def item_advantages(prefixes: Values, found_before: npt.NDArray[np.bool_], group: int, scale: str) -> Values:

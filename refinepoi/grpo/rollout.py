@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from refinepoi.core.seeding import generator
 from refinepoi.decoding.lists import decode_lists
+from refinepoi.decoding.padding import left_padded
 from refinepoi.decoding.trie import Trie
 
 Rollout = Callable[[list[str], Any], dict[str, Any]]
@@ -42,11 +42,3 @@ def constrained_rollout(trie: Trie, k: int, temperature: float, seed: int) -> Ro
         }
 
     return rollout
-
-
-def left_padded(encoded: list[list[int]], pad: int, device: torch.device | str) -> tuple[Tensor, Tensor]:
-    """input_ids and attention_mask, int64 [B, P] with P the longest, padding in front."""
-    width = max(len(ids) for ids in encoded)
-    input_ids = torch.tensor([[pad] * (width - len(ids)) + list(ids) for ids in encoded])
-    attention_mask = torch.tensor([[0] * (width - len(ids)) + [1] * len(ids) for ids in encoded])
-    return input_ids.to(device), attention_mask.to(device)

@@ -1,7 +1,6 @@
 """One GRPO run from a warm start: prompts in, the best policy by validation out. Continues a run that was killed."""
 
 import warnings
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +18,18 @@ from refinepoi.core.seeding import seed_torch
 from refinepoi.core.stage import Context
 from refinepoi.decoding.trie import Trie
 from refinepoi.grpo.batching import plan_batches, require_prompts
-from refinepoi.grpo.checkpoints import last_complete
+from refinepoi.grpo.curves import RewardedValidation, renamed
 from refinepoi.grpo.rollout import constrained_rollout
 from refinepoi.grpo.settings import trainer_settings
 from refinepoi.grpo.spec import GrpoTrain
 from refinepoi.grpo.trainer import ListTrainer
-from refinepoi.grpo.validation import Validation
-from refinepoi.grpo.watch import Memory, Watch
 from refinepoi.model.load import LanguageModel, adapt, load, save
+from refinepoi.model.tokenizer import id_token_numbers
 from refinepoi.reward.combine import Rewards
 from refinepoi.reward.spec import RewardSpec
+from refinepoi.training.checkpoints import last_complete
+from refinepoi.training.validation import Validation
+from refinepoi.training.watch import Memory, Rhythm, Watch
 
 
 def train(
@@ -53,8 +54,15 @@ def train(
     memory = Memory(**resumed[1]) if resumed else Memory()
     constrained = spec.sampler == "constrained"
     k, batch = prompts.list_length, context.runtime.micro_batch
+    sample = Validation.sample(prompts, trie, spec.eval_queries, batch, spec.seed)
     watch = Watch(
-        context, spec, Validation.sample(prompts, trie, spec.eval_queries, batch, spec.seed), _saver(language), memory
+        context,
+        context.work,
+        Rhythm(steps=spec.steps, every=spec.eval_every, save=spec.save_every),
+        RewardedValidation(**vars(sample), rewards=rewards),
+        lambda folder: save(language, folder),
+        renamed,
+        memory,
     )
     trainer = ListTrainer(
         model=language.model,
@@ -84,12 +92,7 @@ def train(
 
 def catalogue_trie(semantic_ids: SemanticIds, tokenizer: Any) -> Trie:
     """The trie over the tokenizer's ids of all semantic IDs."""
-    ids = np.array(tokenizer.convert_tokens_to_ids(list(semantic_ids.tokens)), np.int64)
-    return Trie.of(ids[semantic_ids.token_index])
-
-
-def _saver(language: LanguageModel) -> Any:
-    return lambda folder: save(language, folder)
+    return Trie.of(np.array(id_token_numbers(tokenizer, semantic_ids.tokens), np.int64)[semantic_ids.token_index])
 
 
 def _result(context: Context, spec: GrpoTrain, language: LanguageModel, memory: Memory) -> Path:
@@ -111,5 +114,5 @@ def _facts(spec: GrpoTrain, memory: Memory) -> dict[str, Any]:
         "step": kept,
         "keep": spec.keep,
         "estimator": estimator[spec.sampler],
-        "validation": asdict(memory)["validation"],
+        "validation": memory.validation,
     }

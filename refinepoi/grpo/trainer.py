@@ -11,7 +11,7 @@ With `trie=None` (free sampler) only 3 applies.
 
 import math
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -84,7 +84,7 @@ class ListTrainer(GRPOTrainer):
             target = self.credit.first_bearer[np.array([row["target"] for row in inputs])]
             found = np.cumsum(pois == target[:, None], axis=1) - (pois == target[:, None]) > 0
             prefixes = prefix_rewards(self.credit, pois, target)
-            by_item = item_advantages(prefixes, found, self.args.num_generations, self.scale_rewards)
+            by_item = item_advantages(prefixes, found, cast(int, self.num_generations), self.scale_rewards)
             by_token = torch.from_numpy(by_item).repeat_interleave(self.trie.levels, dim=1)
             output["advantages"] = by_token.to(output["advantages"])
         return output

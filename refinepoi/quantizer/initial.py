@@ -46,9 +46,9 @@ def _plane(rows: Rows, lattice: Lattice) -> F64:
 
 
 def _covariance(rows: Rows) -> F64:
-    """float64 [D, D], accumulated over float32 products of blocks scaled into range."""
+    """float64 [D, D]. In float64 throughout, so that the start does not depend on the processor's float32 rounding."""
     total = np.zeros((len(rows.mean), len(rows.mean)))
     for number in range(rows.blocks):
-        away = ((rows.block(number)[0] - rows.mean) / rows.scale).astype(np.float32)
+        away = (rows.block(number)[0] - rows.mean) / rows.scale
         total += away.T @ away
     return total / len(rows) * rows.scale**2

@@ -166,7 +166,8 @@ class BatchSOM:
 
     def accumulate(self, block: F32, norms: F32) -> Sums:
         """What one block of rows [n, D] (with `Rows.norms` [n]) adds to an epoch. Sums are relative to the centre."""
-        codes, scores = self._search.nearest(block)
+        longest = float(np.sqrt(norms.max(initial=0))) * self._scale + float(np.linalg.norm(self._centre))
+        codes, scores = self._search.nearest(block, longest)
         sums, counts = node_sums(block, codes, self.lattice.nodes)
         sums -= counts[:, None] * self._centre
         squared = np.maximum(norms + 2 * scores, 0).astype(np.float64)

@@ -5,6 +5,9 @@ product per chunk gives all that depends on the node, at a rounding error that g
 without a centred copy of x. Chunks of about 2 MB stay in the cache, where NumPy's argmin runs 10-20 times faster than
 torch's (docs/method.md section 3). All is divided by scale^2, so that huge and tiny data neither overflow nor vanish.
 
+Where two nodes come closer than float32 tells apart, those few pairs are decided in float64: winners do not depend on
+threads, BLAS or processor, and neither do the IDs made of them.
+
 The product goes through oneDNN where torch has it: `addmm` uses MKL, which keeps to AVX2 on AMD processors and takes
 1.8 to 2 times as long there (benchmarks/som.py); both compute in float32.
 """
@@ -48,24 +51,54 @@ class WinnerSearch:
 
     def __init__(self, centred: F64, centre: F64, scale: float) -> None:
         self.nodes = len(centred)
+        self._centred, self._centre = centred, centre
         factor = centred / scale / scale
         bias = np.square(centred / scale).sum(1) / 2 + factor @ centre
         self._factor = torch.from_numpy(np.ascontiguousarray(-factor, np.float32))
         self._bias = torch.from_numpy(bias.astype(np.float32))
+        # Rounding of a float32 product of D terms: about sqrt(D) units in the last place of |x| |factor|.
+        self._doubt = 2.0**-23 * (4 * np.sqrt(len(centre)) + 4) * float(np.sqrt(np.square(factor).sum(1).max()))
+        self._least_doubt = 2.0**-22 * float(np.abs(bias).max())
         self._rows = max(1, CHUNK_BYTES // (4 * self.nodes))
 
-    def nearest(self, x: F32) -> tuple[npt.NDArray[np.int64], F32]:
+    def nearest(self, x: F32, longest: float | None = None) -> tuple[npt.NDArray[np.int64], F32]:
         """
-        x: float32 [n, D], contiguous. Returns the nearest node of each row, int64 [n] (the lowest number among
-        equals), and `score` float32 [n]: |x - w|^2 / scale^2 = |x - c|^2 / scale^2 + 2 score.
+        x: float32 [n, D], contiguous; longest: a bound of the rows' length, where it is known. Returns the nearest
+        node of each row, int64 [n] (the lowest number among equals), and `score` float32 [n]:
+        |x - w|^2 / scale^2 = |x - c|^2 / scale^2 + 2 score.
         """
         codes, scores = np.empty(len(x), np.int64), np.empty(len(x), np.float32)
+        if longest is None:
+            longest = float(np.sqrt(x.shape[1])) * max(float(x.max(initial=0)), -float(x.min(initial=0)))
+        doubt = np.float32(self._least_doubt + self._doubt * longest)
         for start in range(0, len(x), self._rows):
-            table = self._table(x[start : start + self._rows])
-            part = slice(start, start + len(table))
-            np.argmin(table, axis=1, out=codes[part])
-            scores[part] = table[np.arange(len(table)), codes[part]]
+            part = slice(start, start + self._rows)
+            table, found = self._table(x[part]), codes[part]
+            lines = np.arange(len(table))
+            np.argmin(table, axis=1, out=found)
+            best = scores[part] = table[lines, found]
+            table[lines, found] = np.inf
+            second = torch.amin(torch.from_numpy(table), 1).numpy()
+            doubtful = np.flatnonzero(second <= best + doubt)
+            if doubtful.size:
+                table[doubtful, found[doubtful]] = best[doubtful]
+                close = table[doubtful] <= (best + doubt)[doubtful, None]
+                found[doubtful] = self._decide(x[part][doubtful], close)
         return codes, scores
+
+    def _decide(self, x: F32, close: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+        """The nearest node in float64, int64 [n], among the nodes that are `close` [n, K] to x [n, D]."""
+        away = x.astype(np.float64) - self._centre
+        rows, nodes = np.nonzero(close)
+        if len(rows) > 8 * len(x):  # many equal nodes, as on constant data: one product is cheaper than pairs
+            scores = np.square(self._centred).sum(1) / 2 - away @ self._centred.T
+            equal = scores <= scores.min(1, keepdims=True) + 1e-14 * np.abs(scores).max()
+            found: npt.NDArray[np.int64] = equal.argmax(1)
+            return found
+        squares = np.square(away[rows] - self._centred[nodes]).sum(1)
+        order = np.lexsort((nodes, squares, rows))
+        first = np.flatnonzero(np.r_[True, np.diff(rows[order]) > 0])
+        return nodes[order][first]
 
     def two_nearest(self, x: F32) -> npt.NDArray[np.int64]:
         """[n, 2] nearest and second nearest node of each row. Needs at least two nodes."""

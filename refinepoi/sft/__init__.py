@@ -1,6 +1,6 @@
-"""Supervised fine-tuning, the warm start of GRPO (docs/method.md section 6; the recipe is ours).
+"""Supervised fine-tuning: the warm start of the policy (docs/method.md section 6).
 
-Up to three phases, each where it applies: `streams` (compact prompts: whole user streams, every visit supervised),
-`targets` (prompt -> the place that was visited, followed by a list in the order of the evidence), `lists`
-(self-distillation: the model's own likeliest places, by constrained beams, become the list it learns to write).
+Streams of visits (`compact`) or one answer a query, then lists among the policy's own likeliest places, so that a
+greedy list is good at every place and not at the first alone. Departures from the paper, whose SFT settings are not
+known: the answers hold the target and other candidates, not reasoning; the list phase is ours.
 """

@@ -1,7 +1,7 @@
 """Training examples as token arrays: what is read, what is answered, and how much each answered token counts.
 
-Queries, packed streams and lists of the policy's own all become `Examples`, so there is one loss (`loss.py`). A batch is
-padded on the left: answers end in the same column and only their positions go through the model's head.
+Queries, packed streams and lists of the policy's own all become `Examples`, so there is one loss (`loss.py`). A batch
+is padded on the left: answers end in the same column and only their positions go through the model's head.
 """
 
 from collections.abc import Sequence
@@ -75,12 +75,10 @@ class Collator:
         answers int64 [B, A] and weights float32 [B, A]: what the last A positions predict, padded in front.
         norm: float32 [].
         """
-        prompts, answers, weights = (
-            [part[row] for row in rows] for part in (self.examples.prompts, self.examples.answers, self.examples.weights)
-        )
+        prompts, answers = [self.examples.prompts[row] for row in rows], [self.examples.answers[row] for row in rows]
         texts = [[*prompt, *answer[:-1]] for prompt, answer in zip(prompts, answers, strict=True)]
         longest = max(map(len, answers))
-        width = max(max(map(len, texts)), longest)
+        width = max(map(len, texts))
         mask = _left([[1] * len(text) for text in texts], width, 0)
         return {
             "input_ids": _left(texts, width, self.pad),
@@ -88,7 +86,7 @@ class Collator:
             "position_ids": (mask.cumsum(-1) - 1).clamp_(min=0),
             "logits_to_keep": longest,
             "answers": _left(answers, longest, self.pad),
-            "weights": _left(weights, longest, 0.0),
+            "weights": _left([self.examples.weights[row] for row in rows], longest, 0.0),
             "norm": torch.tensor(norm),
         }
 

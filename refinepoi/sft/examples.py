@@ -1,72 +1,83 @@
-"""Training examples: token ids of a prompt and of the answer whose tokens are supervised.
+"""From prompts to examples, one function for each phase.
 
-Prompts are padded on the left, answers on the right of them, so the head is computed for answer columns only
-(`logits_to_keep`); with a tiny model over a few hundred tokens that is a third of the work.
+The answer of a query is a list of k IDs and the end token. Only positions with a weight are learned.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.utils.data import Dataset
+import polars as pl
 
-from refinepoi.decoding.padding import left_padded
-
-
-@dataclass(frozen=True, eq=False)
-class Examples(Dataset[int]):
-    """
-    prompts: token ids of each prompt.
-    answers: int64 [n, T], token ids of each answer; -1 behind the end of a shorter one.
-    weights: float32 [n, T] of each answer token; rows sum to 1, 0 where it is not supervised.
-    """
-
-    prompts: Sequence[list[int]]
-    answers: np.ndarray
-    weights: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.prompts)
-
-    def __getitem__(self, row: int) -> int:
-        return row
-
-    def collate(self, rows: list[int], pad: int) -> dict[str, Tensor]:
-        """input_ids, attention_mask [B, P + T], answers [B, T], weights [B, T]."""
-        prompts, mask = left_padded([self.prompts[row] for row in rows], pad, "cpu")
-        answers = torch.from_numpy(self.answers[rows])
-        return {
-            "input_ids": torch.cat([prompts, answers.clamp(min=0)], 1),
-            "attention_mask": torch.cat([mask, (answers >= 0).long()], 1),
-            "answers": answers,
-            "weights": torch.from_numpy(self.weights[rows]),
-        }
+from refinepoi.artifacts.prompts import Prompts
+from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.artifacts.trajectories import SPLITS
+from refinepoi.core.errors import DataError
+from refinepoi.core.seeding import generator
+from refinepoi.sft.data import Examples, Ints
+from refinepoi.sft.spec import AnswerPhase, ListPhase, StreamPhase
 
 
-def answer_examples(
-    tokenizer: Any, prompts: Sequence[str], lists: np.ndarray, id_tokens: np.ndarray, first_weight: float
+def train_table(prompts: Prompts) -> pl.DataFrame:
+    """The prompts of the train split. Raises DataError where there are none."""
+    table = prompts.table.filter(pl.col("split") == SPLITS.index("train"))
+    if table.height == 0:
+        raise DataError("prompts: no train queries, nothing to learn from; choose another split or sample rule")
+    return table
+
+
+def stream_examples(prompts: Prompts, tokenizer: Any, phase: StreamPhase) -> Examples:
+    """Packed streams: the first token is read, all others are predicted."""
+    ids = set(tokenizer.convert_tokens_to_ids(list(prompts.id_tokens)))
+    encoded = [tokens for tokens in tokenizer(prompts.streams["text"].to_list())["input_ids"] if len(tokens) > 1]
+    weights = [[float(phase.supervise == "all" or token in ids) for token in tokens[1:]] for tokens in encoded]
+    return Examples([tokens[:1] for tokens in encoded], [tokens[1:] for tokens in encoded], weights)
+
+
+def answer_examples(prompts: Prompts, semantic_ids: SemanticIds, tokenizer: Any, phase: AnswerPhase) -> Examples:
+    """One example a train query; the answer as written in the prompts, the target first."""
+    table = train_table(prompts)
+    if phase.absent_target == "skip":
+        names = pl.Series("id", semantic_ids.texts)[table["target"]]
+        shown = table.with_columns(names).filter(pl.col("prompt").str.contains(pl.col("id"), literal=True))
+        table = shown if shown.height else table
+    encoded = tokenizer(table["prompt"].to_list())["input_ids"]
+    answers = encode_answers(tokenizer, table["answer"].to_list())
+    first = semantic_ids.levels
+    weights = [[phase.first_item_weight] * first + [1.0] * (len(answer) - first) for answer in answers]
+    return Examples(encoded, answers, weights)
+
+
+def list_examples(
+    prompts: Prompts, semantic_ids: SemanticIds, tokenizer: Any, phase: ListPhase, own: Ints, seed: int
 ) -> Examples:
-    """Answers are lists of places. lists: int64 [n, k] POI indices, -1 behind the end; id_tokens: [P, L] token ids."""
-    n, k = lists.shape
-    levels = id_tokens.shape[1]
-    tokens = np.where(lists[:, :, None] >= 0, id_tokens[lists], -1).reshape(n, k * levels)
-    weights = np.ones((n, k, levels), np.float32)
-    weights[:, 0] = first_weight
-    weights = weights.reshape(n, -1) * (tokens >= 0)
-    weights /= weights.sum(1, keepdims=True)
-    return Examples(list(tokenizer(list(prompts))["input_ids"]), tokens, weights)
+    """Each train query once an epoch: its own likeliest places with the target put among them, and what may follow it.
+
+    own: int64 [n, k], the policy's likeliest places for the train queries. What stands before the target is read, not
+    learned: at any place, given that the earlier ones were wrong, the policy learns which place is right.
+    """
+    table = train_table(prompts)
+    encoded = tokenizer(table["prompt"].to_list())["input_ids"]
+    target = table["target"].to_numpy()
+    k, levels = own.shape[1], semantic_ids.levels
+    tokens = np.array(tokenizer.convert_tokens_to_ids(list(semantic_ids.tokens)))[semantic_ids.token_index]
+    same = np.unique(semantic_ids.codes, axis=0, return_inverse=True)[1].reshape(-1)
+    all_prompts, answers, weights = [], [], []
+    for epoch in range(phase.epochs):
+        draw = generator(seed, "lists", str(epoch))
+        places = np.where(draw.random(len(own)) < phase.first_share, 0, draw.integers(0, k, len(own)))
+        for row, place in enumerate(places):
+            others = own[row][same[own[row]] != same[target[row]]][: k - 1]
+            place = min(int(place), len(others))
+            listed = np.insert(others, place, target[row])
+            answers.append([*tokens[listed].ravel().tolist(), tokenizer.eos_token_id])
+            weight = np.zeros(len(listed) * levels + 1)
+            weight[place * levels : (place + 1) * levels] = 1.0
+            weights.append(weight.tolist())
+        all_prompts.extend(encoded)
+    return Examples(all_prompts, answers, weights)
 
 
-def stream_examples(tokenizer: Any, texts: Sequence[str], id_tokens: np.ndarray) -> Examples:
-    """Streams: the whole text is the answer to its first token; semantic-ID tokens are supervised, every visit."""
-    encoded = [row for row in tokenizer(list(texts))["input_ids"] if len(row) > 1]
-    width = max(len(row) for row in encoded) - 1
-    tokens = np.full((len(encoded), width), -1, np.int64)
-    for number, row in enumerate(encoded):
-        tokens[number, : len(row) - 1] = row[1:]
-    weights = np.isin(tokens, id_tokens).astype(np.float32)
-    weights /= max(float(weights.sum(1).mean()), 1.0)  # streams count by their visits; a mean stream weighs 1
-    return Examples([row[:1] for row in encoded], tokens, weights)
+def encode_answers(tokenizer: Any, texts: list[str]) -> list[list[int]]:
+    """Answers with the end token, without whatever a tokenizer puts before a text."""
+    encoded = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    return [[*tokens, tokenizer.eos_token_id] for tokens in encoded]

@@ -1,4 +1,4 @@
-"""Settings of supervised fine-tuning."""
+"""Settings of supervised fine-tuning: three phases, each of which may be left out with `epochs: 0`."""
 
 from typing import Annotated, Literal
 
@@ -6,48 +6,63 @@ from pydantic import Field
 
 from refinepoi.core.spec import Count, NonNegative, Positive, Share, Spec
 
-
-class Phase(Spec):
-    """One pass of training with its own learning rate."""
-
-    epochs: int = Field(ge=0, description="0 leaves the phase out")
-    learning_rate: Positive
-
-
-class ListPhase(Phase):
-    """Self-distillation: answers are the model's own beams."""
-
-    queries: int = Field(ge=0, description="train prompts that are answered by beams; 0: all")
-    target_first: bool = Field(description="put the place that was visited in front of the model's own list")
+Epochs = Annotated[int, Field(ge=0, description="0: this phase is left out")]
 
 
 class SftOff(Spec):
-    """No supervised training: GRPO starts from the model as it is."""
+    """No supervised fine-tuning: the warm start is the model as built."""
 
     kind: Literal["off"]
 
 
-class SftTrain(Spec):
+class Phase(Spec):
+    """What all phases have."""
+
+    epochs: Epochs
+    batch_size: Count = Field(description="examples in one optimizer step")
+    learning_rate: Positive
+    schedule: Literal["constant", "linear", "cosine"]
+    warmup: Share = Field(description="share of the steps over which the learning rate rises")
+
+
+class StreamPhase(Phase):
+    """Whole user streams, every visit supervised. Runs where the prompts have streams (`prompt=compact`)."""
+
+    supervise: Literal["ids", "all"] = Field(description="ids: semantic IDs only; all: time words, too")
+
+
+class AnswerPhase(Phase):
+    """One answer a query: the target, then the other candidates. Runs where the prompts have no streams."""
+
+    first_item_weight: Positive = Field(description="of the target's tokens; those of the other items have 1")
+    absent_target: Literal["keep", "skip"] = Field(
+        description="queries whose prompt does not show the target: learn to answer them, or leave them out"
+    )
+
+
+class ListPhase(Phase):
+    """Lists after the policy's own: its likeliest other places, with the target among them."""
+
+    first_share: Share = Field(description="of answers with the target first; the others have it at a random place")
+
+
+class TrainSft(Spec):
     kind: Literal["train"]
     seed: int = Field(ge=0)
-    streams: Phase = Field(description="compact prompts only: every visit of whole user streams")
-    targets: Phase
+
+    streams: StreamPhase
+    answers: AnswerPhase
     lists: ListPhase
-    answer_items: Count = Field(
-        description="items of an answer supervised in `targets`, the truth first"
-    )
-    first_item_weight: Positive = Field(description="weight of the first item against each of the others")
-    batch: Count = Field(description="sequences in one optimizer step")
-    schedule: Literal["constant", "linear", "cosine"]
-    warmup: Share = Field(description="share of a phase's steps over which the learning rate rises")
+
     weight_decay: NonNegative
-    beta2: float = Field(gt=0, lt=1)
+    beta2: float = Field(gt=0, lt=1, description="decay of AdamW's second moment")
     max_grad_norm: Positive
-    precision: Literal["float32", "bfloat16"] = Field(description="bfloat16 pays on GPUs only")
-    eval_every: Count = Field(description="steps between validations")
-    eval_queries: Count = Field(description="validation queries, drawn once, each answered greedily")
-    patience: int = Field(ge=0, description="validations without a better MRR that end a phase; 0 never")
+
+    log_every: Count = Field(description="steps between points of the loss curve")
+    eval_every: Count = Field(description="steps between validations; there is one before the first step, too")
+    eval_queries: Count = Field(description="validation queries, drawn once, each answered by a greedy list")
+    patience: int = Field(ge=0, description="validations without improvement that end a phase; 0: never")
     save_every: Count = Field(description="steps between checkpoints that a killed run continues from")
 
 
-SftSpec = Annotated[SftTrain | SftOff, Field(discriminator="kind")]
+SftSpec = Annotated[TrainSft | SftOff, Field(discriminator="kind")]

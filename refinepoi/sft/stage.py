@@ -1,22 +1,26 @@
-"""Stage `train_sft`: a language model that writes lists of places."""
+"""Stage `train_sft`: a language model that answers with ranked lists."""
 
 from refinepoi.artifacts.policy import Policy
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.core.stage import Artifact, Context, stage
-from refinepoi.model.spec import ModelSpec
-from refinepoi.sft.spec import SftSpec
+from refinepoi.model.spec import LocalModel, ScratchModel
+from refinepoi.sft.spec import SftOff, TrainSft
 
 
 @stage(version=1, makes=Policy, name="train_sft")
 def train_sft(
     context: Context,
-    spec: SftSpec,
-    model: ModelSpec,
+    spec: TrainSft | SftOff,
+    model: ScratchModel | LocalModel,
     prompts: Artifact[Prompts],
     semantic_ids: Artifact[SemanticIds],
 ) -> None:
-    """Build the model of `model` and train it on the prompts of the train split; `off` saves it untrained."""
-    from refinepoi.sft.train import train
+    """Train a model on the prompts of the train split. `off` keeps it as built."""
+    from refinepoi.sft.train import train, untrained
 
-    train(context, spec, model, prompts.load(), semantic_ids.load()).save(context.folder)
+    if isinstance(spec, SftOff):
+        policy = untrained(context, model, prompts.load())
+    else:
+        policy = train(context, spec, model, prompts.load(), semantic_ids.load())
+    policy.save(context.folder)

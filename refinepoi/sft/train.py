@@ -1,152 +1,154 @@
-"""The phases of supervised fine-tuning, one trainer run each. A killed run goes on in the phase it was in."""
+"""The phases of supervised fine-tuning, one after the other; each one's best policy is where the next begins.
+
+Everything lies in `context.work`: a folder for each phase with its checkpoints, its best policy and, last, `DONE.json`.
+A run that was killed goes on in the phase and at the checkpoint where it was.
+"""
 
 import json
-import shutil
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from functools import partial
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
-import torch
-from transformers import PrinterCallback
 
 from refinepoi.artifacts.policy import Policy
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
-from refinepoi.artifacts.trajectories import SPLITS
-from refinepoi.core.seeding import generator, seed_torch
+from refinepoi.core.errors import UserError
+from refinepoi.core.seeding import seed_torch
 from refinepoi.core.stage import Context
 from refinepoi.core.store import write_durably
 from refinepoi.decoding.trie import Trie
 from refinepoi.model.load import LanguageModel, adapt, build, load, save
 from refinepoi.model.spec import LocalModel, ScratchModel
 from refinepoi.model.tokenizer import id_token_numbers
-from refinepoi.prompt.parse import parse_answer
-from refinepoi.sft.distil import own_lists, with_target_first
-from refinepoi.sft.examples import Examples, answer_examples, stream_examples
-from refinepoi.sft.spec import ListPhase, Phase, SftOff, SftTrain
-from refinepoi.sft.trainer import AnswerTrainer, settings
+from refinepoi.sft.data import Collator, Examples, plan_batches
+from refinepoi.sft.examples import answer_examples, list_examples, stream_examples
+from refinepoi.sft.loss import answer_loss
+from refinepoi.sft.own import own_places
+from refinepoi.sft.spec import Phase, TrainSft
+from refinepoi.sft.trainer import AnswerTrainer, Parts, settings, use_cpu
 from refinepoi.training.checkpoints import last_complete
 from refinepoi.training.validation import Validation
-from refinepoi.training.watch import Memory, Rhythm, Row, Watch
+from refinepoi.training.watch import Memory, Rhythm, Watch
 
-DONE = "done.json"
+DONE = "DONE.json"
+
+
+def untrained(context: Context, model_spec: ScratchModel | LocalModel, prompts: Prompts) -> Policy:
+    """The model as built, as a policy."""
+    save(build(model_spec, prompts), context.work / "built")
+    return Policy(context.work / "built", {"trained": "no"})
 
 
 def train(
     context: Context,
-    spec: SftTrain | SftOff,
-    model: ScratchModel | LocalModel,
+    spec: TrainSft,
+    model_spec: ScratchModel | LocalModel,
     prompts: Prompts,
     semantic_ids: SemanticIds,
 ) -> Policy:
-    """Build, train, return the policy as it lies in `context.work`."""
-    language, final = build(model, prompts), context.work / "final"
-    facts: dict[str, Any] = {"parameters": sum(p.numel() for p in language.model.parameters()), "phases": {}}
-    if isinstance(spec, SftTrain):
-        school = School(context, spec, model, prompts, semantic_ids)
-        for name in ("streams", "targets", "lists"):
-            phase: Phase = getattr(spec, name)
-            if phase.epochs and (name != "streams" or prompts.streams.height):
-                language, facts["phases"][name] = school.teach(name, phase, language)
-    save(language, final)
-    return Policy(final, facts)
+    """Train on the train split, choose on validation. Returns the policy as it lies in `context.work`."""
+    run = Run(context, spec, model_spec, prompts, semantic_ids)
+    if prompts.streams.height and spec.streams.epochs:
+        run.phase("streams", spec.streams, lambda lm: stream_examples(prompts, lm.tokenizer, spec.streams))
+    elif spec.answers.epochs:
+        run.phase(
+            "answers", spec.answers, lambda lm: answer_examples(prompts, semantic_ids, lm.tokenizer, spec.answers)
+        )
+    if spec.lists.epochs:
+        run.phase("lists", spec.lists, run.own_lists, epochs=1)  # the examples hold all epochs, each with other places
+    if run.best is None:
+        return untrained(context, model_spec, prompts)
+    return Policy(run.best, {"trained": "sft", "phases": run.phases})
 
 
-@dataclass
-class School:
-    """What the phases share. `taught`: optimizer steps of the phases before, the origin of a phase's curves."""
+class Run:
+    """best: the folder of the best policy so far. phases: what is known of each finished one. steps: done so far."""
 
-    context: Context
-    spec: SftTrain
-    model: ScratchModel | LocalModel
-    prompts: Prompts
-    semantic_ids: SemanticIds
-    taught: int = 0
+    def __init__(
+        self,
+        context: Context,
+        spec: TrainSft,
+        model_spec: ScratchModel | LocalModel,
+        prompts: Prompts,
+        semantic_ids: SemanticIds,
+    ) -> None:
+        self.context, self.spec, self.model_spec = context, spec, model_spec
+        self.prompts, self.semantic_ids = prompts, semantic_ids
+        self.best: Path | None = None
+        self.phases: list[dict[str, Any]] = []
+        self.steps = 0
 
-    def teach(self, name: str, phase: Phase, language: LanguageModel) -> tuple[LanguageModel, dict[str, Any]]:
-        """Train one phase. Returns its best model by validation MRR, and its facts."""
-        spec, folder = self.spec, self.context.work / name
-        tokens = np.array(id_token_numbers(language.tokenizer, self.semantic_ids.tokens))
-        tokens = tokens[self.semantic_ids.token_index]
-        cpu = self.context.runtime.device == "cpu" or not torch.cuda.is_available()
-        part = min(spec.batch, self.context.runtime.micro_batch)
-        done = folder / DONE
-        if done.exists():  # ended before a crash in a later phase
-            memory = Memory(**json.loads(done.read_text(encoding="utf-8")))
-            self._replay(memory)
-            self.taught += int(memory.validation[-1]["step"])
-            return self._best(folder, memory), {"validation": memory.validation, "best": memory.best}
-        if not cpu:
-            language.model.to("cuda")
-        trie = Trie.of(tokens).to("cpu" if cpu else "cuda")
-        examples = self._examples(name, phase, language, trie, tokens, part)
-        steps = max(1, len(examples) // spec.batch) * phase.epochs
+    def phase(
+        self, name: str, phase: Phase, make_examples: Callable[[LanguageModel], Examples], epochs: int | None = None
+    ) -> None:
+        """Train one phase, or read what an earlier attempt at it left."""
+        folder = self.context.work / name
+        folder.mkdir(exist_ok=True)
+        if (folder / DONE).exists():
+            done = json.loads((folder / DONE).read_text(encoding="utf-8"))
+            for row in done["curve"]:
+                self.context.log.metrics({k: v for k, v in row.items() if k != "step"}, int(row["step"]))
+        else:
+            done = self._train(name, phase, make_examples, epochs or phase.epochs)
+            write_durably(folder / DONE, json.dumps(done))
+        self.best = folder / f"best-{done['best']}"
+        self.steps += done["steps"]
+        self.phases.append({"name": name, **{k: done[k] for k in ("steps", "best", "validation", "examples")}})
+
+    def _train(
+        self, name: str, phase: Phase, make_examples: Callable[[LanguageModel], Examples], epochs: int
+    ) -> dict[str, Any]:
+        folder, spec = self.context.work / name, self.spec
+        cpu = use_cpu(self.context.runtime.device)
+        seed_torch(spec.seed)
+        language = self.language()
+        trie = self.trie(language).to("cpu" if cpu else "cuda")
+        examples = make_examples(language)
+        plan = plan_batches(examples.lengths(), phase.batch_size, epochs, spec.seed, name)
+        parts = Parts(plan, Collator(examples, language.tokenizer.pad_token_id), self.context.runtime.micro_batch)
         resumed = last_complete(folder)
         memory = Memory(**resumed[1]) if resumed else Memory()
-        seed_torch(spec.seed)
         watch = Watch(
             self.context,
             folder,
-            Rhythm(steps, spec.eval_every, spec.save_every, spec.patience, self.taught),
-            Validation.sample(self.prompts, trie, spec.eval_queries, part, spec.seed),
-            partial(save, language),
-            partial(_renamed, name),
+            Rhythm(len(plan), spec.eval_every, spec.save_every, spec.patience, self.steps),
+            Validation.sample(self.prompts, trie, spec.eval_queries, self.context.runtime.micro_batch, spec.seed),
+            lambda target: save(language, target),
+            _rename,
             memory,
         )
-        trainer = AnswerTrainer(
-            model=language.model,
-            args=settings(spec, phase, steps, min(part, len(examples)), folder, cpu),
-            train_dataset=examples,
-            data_collator=partial(examples.collate, pad=language.tokenizer.pad_token_id),
-            processing_class=language.tokenizer,
-            callbacks=[watch],
-        )
-        trainer.remove_callback(PrinterCallback)
+        trainer = AnswerTrainer(language, settings(spec, phase, parts, folder, cpu), parts, answer_loss, watch)
         trainer.train(resume_from_checkpoint=str(resumed[0]) if resumed else None)
-        write_durably(done, json.dumps(asdict(memory)))
-        for checkpoint in folder.glob("checkpoint-*"):
-            shutil.rmtree(checkpoint)
-        self.taught += int(memory.validation[-1]["step"])
-        return self._best(folder, memory), {"validation": memory.validation, "best": memory.best}
+        return {
+            "steps": trainer.state.global_step,
+            "best": memory.best,
+            "validation": memory.validation,
+            "curve": memory.curve,
+            "examples": len(examples),
+        }
 
-    def _examples(
-        self, name: str, phase: Phase, language: LanguageModel, trie: Trie, tokens: np.ndarray, part: int
-    ) -> Examples:
-        if name == "streams":
-            return stream_examples(language.tokenizer, self.prompts.streams["text"].to_list(), tokens)
-        table = self.prompts.table.filter(pl.col("split") == SPLITS.index("train"))
-        k = self.prompts.list_length
-        if isinstance(phase, ListPhase):
-            if phase.queries:
-                chosen = generator(self.spec.seed, "lists").permutation(table.height)[: phase.queries]
-                table = table[np.sort(chosen)]
-            lists = own_lists(self.context, language, trie, table["prompt"].to_list(), k, part)
-            if phase.target_first:
-                lists = with_target_first(lists, table["target"].to_numpy())
-        else:
-            answers = [parse_answer(text, self.semantic_ids).items for text in table["answer"]]
-            lists = np.array([[*items, *[-1] * (k - len(items))] for items in answers], np.int64)
-            lists[:, 0] = table["target"].to_numpy()
-            lists = lists[:, : self.spec.answer_items]
-        prompts = table["prompt"].to_list()
-        return answer_examples(language.tokenizer, prompts, lists, tokens, self.spec.first_item_weight)
+    def language(self) -> LanguageModel:
+        """The best policy so far, ready to be trained; the model as built before the first phase."""
+        if self.best is None:
+            return build(self.model_spec, self.prompts)
+        return adapt(load(self.best, trainable=True), self.model_spec)
 
-    def _best(self, folder: Path, memory: Memory) -> LanguageModel:
-        return adapt(load(folder / f"best-{memory.best}", trainable=True), self.model)
+    def trie(self, language: LanguageModel) -> Trie:
+        numbers = np.array(id_token_numbers(language.tokenizer, self.semantic_ids.tokens), np.int64)
+        trie = Trie.of(numbers[self.semantic_ids.token_index])
+        trie.require_places(self.prompts.list_length)
+        return trie
 
-    def _replay(self, memory: Memory) -> None:
-        for row in memory.curve:
-            self.context.log.metrics({k: v for k, v in row.items() if k != "step"}, int(row["step"]))
+    def own_lists(self, language: LanguageModel) -> Examples:
+        own = own_places(self.context, language, self.trie(language), self.prompts)
+        return list_examples(self.prompts, self.semantic_ids, language.tokenizer, self.spec.lists, own, self.spec.seed)
 
 
-def _renamed(phase: str, logs: Mapping[str, Any]) -> Row:
-    """The trainer's log entries under our names."""
-    return {
-        f"{phase}/{name}" if name == "loss" else name: float(logs[name])
-        for name in ("loss", "grad_norm", "learning_rate")
-        if name in logs and "loss" in logs
-    }
+def _rename(logs: Mapping[str, Any]) -> dict[str, float]:
+    """The trainer's log entries under our names. A loss that is no number ends the run."""
+    if "loss" in logs and not np.isfinite(logs["loss"]):
+        raise UserError("sft.*.learning_rate: the loss is not finite any more; lower it")
+    names = {"loss": "loss", "learning_rate": "learning_rate", "grad_norm": "gradient_norm"}
+    return {ours: float(logs[theirs]) for theirs, ours in names.items() if theirs in logs}

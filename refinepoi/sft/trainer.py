@@ -1,7 +1,7 @@
-"""transformers' Trainer over a plan of batches made beforehand, with our loss; all of its own habits are switched off.
+"""transformers' Trainer over a plan of batches made beforehand, with our loss; its own habits are switched off.
 
-The plan is the whole run: item i of the dataset is part i of it, read in order, so a run that continues from a checkpoint
-reads exactly what the first one would have read.
+The plan is the whole run: item i of the dataset is part i of it, read in order, so a run that continues from a
+checkpoint reads exactly what the first one would have read.
 """
 
 import math

@@ -48,14 +48,20 @@ class Validation:
         An ID that several places share (collision policy `none`) counts as its first place: here policies of one run
         are compared, the table of the run is made by `evaluation`.
         """
+        return self.score(self.lists(model, tokenizer)) if self.prompts else {}
+
+    def lists(self, model: Any, tokenizer: Any) -> npt.NDArray[np.int64]:
+        """The policy's greedy lists, POI indices [n, k]."""
         lists = []
         for start in range(0, len(self.prompts), self.batch):
             encoded = tokenizer(text=self.prompts[start : start + self.batch])["input_ids"]
             input_ids, mask = left_padded(encoded, tokenizer.pad_token_id, model.device)
             lists.append(decode_lists(model, self.trie, input_ids, mask, self.k).pois.cpu().numpy())
-        if not lists:
-            return {}
+        return np.concatenate(lists)
+
+    def score(self, lists: npt.NDArray[np.int64]) -> dict[str, float]:
+        """MRR and Acc of lists [n, k]."""
         first = self.trie.leaf_poi[self.trie.poi_leaf].cpu().numpy()
-        rank = ranking.rank_in_list(np.concatenate(lists), first[self.target])
+        rank = ranking.rank_in_list(lists, first[self.target])
         hits = {f"Acc@{k}": float(ranking.hit_at(rank, k).mean()) for k in CUTOFFS if k <= self.k}
         return {"MRR": float(ranking.reciprocal_rank(rank).mean()), **hits}

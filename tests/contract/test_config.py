@@ -52,7 +52,7 @@ def test_every_option_validates(option: str, needs: dict[str, list[str]]) -> Non
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_validates(name: str, needs: dict[str, list[str]]) -> None:
     text = (ROOT / "experiments" / f"{name}.yaml").read_text()
-    assert len(text.splitlines()) <= 25 and text.startswith(f"# refinepoi experiments={name}")
+    assert len(text.splitlines()) <= 25 and text.startswith(f"# @package _global_\n# refinepoi experiments={name}")
     extra = needs["dataset/nyc"] if "nyc" in name else []
     assert check([f"experiments={name}", *extra], multirun=False).jobs
 
@@ -60,7 +60,7 @@ def test_every_experiment_validates(name: str, needs: dict[str, list[str]]) -> N
 @pytest.mark.parametrize("name", SWEEPS)
 def test_every_sweep_validates_and_sweeps(name: str) -> None:
     text = (ROOT / "multirun_sweeps" / f"{name}.yaml").read_text()
-    assert text.startswith(f"# refinepoi multirun_sweeps={name}")
+    assert text.startswith(f"# @package _global_\n# refinepoi multirun_sweeps={name}")
     launch = check([f"multirun_sweeps={name}"], multirun=False)
     assert launch.multirun and len(launch.jobs) > 1 and launch.sweep == name
     assert len({to_yaml(job.experiment) for job in launch.jobs}) == len(launch.jobs)

@@ -28,7 +28,7 @@ def reference(x, weights, height, width, sigmas):
 
 
 @pytest.mark.parametrize(("height", "width"), [(6, 6), (4, 9), (1, 12)])
-@pytest.mark.parametrize("end", [0.5, 0.9])
+@pytest.mark.parametrize("end", [0.3, 0.5, 0.9])
 def test_equals_the_equations(height, width, end):
     x = blobs(800, 6)
     som = BatchSOM(height, width, epochs=12, sigma_end=end)

@@ -40,12 +40,12 @@ def city() -> Trajectories:
 
 @pytest.fixture(scope="session")
 def features() -> Features:
-    """Three blocks: one-hot category, noisy district, noise."""
+    """Three blocks: one-hot category, noisy district, and noise that drowns both."""
     draw = np.random.default_rng(1)
     index = np.arange(POI_COUNT)
     category = np.eye(4)[index // 2 % 4]
-    district = (index % 2)[:, None] * 2.0 - 1 + draw.normal(0, 0.8, (POI_COUNT, 2))
-    noise = draw.normal(0, 1, (POI_COUNT, 6))
+    district = (index % 2)[:, None] * 2.0 - 1 + draw.normal(0, 0.3, (POI_COUNT, 2))
+    noise = draw.normal(0, 2, (POI_COUNT, 6))
     matrix = np.concatenate([category, district, noise], axis=1).astype(np.float32)
     return Features(matrix, {"category": (0, 4), "location": (4, 6), "noise": (6, 12)})
 
@@ -66,7 +66,7 @@ def make_spec() -> Callable[..., EncoderSpec]:
             "count_power": 0.5,
             "held_out": 0.1,
             "batch_size": 32,
-            "learning_rate": 0.003,
+            "learning_rate": 0.01,
             "weight_decay": 0.01,
             "epochs": 6,
             "patience": 6,

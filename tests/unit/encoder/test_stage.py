@@ -101,6 +101,6 @@ def test_each_kind_of_positive_trains_alone(
     train(context(tmp_path / "a", runtime), make_spec(epochs=6, positives=positives), features, city)
     quality = Embeddings.load(tmp_path / "a").quality
     if kind == "category":
-        assert quality["category_purity@10"] > quality["raw_category_purity@10"]
+        assert quality["category_purity@10"] > quality["raw_category_purity@10"] + 0.04
     if kind == "covisit":
-        assert quality["covisit_recall@10"] > 1.2 * quality["raw_covisit_recall@10"]
+        assert quality["covisit_recall@10"] > quality["raw_covisit_recall@10"] + 0.1

@@ -89,7 +89,7 @@ def test_training_brings_partners_together_and_keeps_the_best_epoch(
     assert set(log.curve[0]) == {"step", "train_loss", "validation_loss", "alignment", "uniformity"}
     assert facts["best_epoch"] == int(np.argmin(losses)) and facts["validation_loss"] == min(losses)
     np.testing.assert_allclose(facts["alignment"], log.curve[int(np.argmin(losses))]["alignment"], rtol=1e-5)
-    assert facts["covisit_recall@10"] > facts["raw_covisit_recall@10"] > facts["chance_covisit_recall@10"]
+    assert facts["covisit_recall@10"] > facts["raw_covisit_recall@10"] + 0.1
 
 
 @pytest.mark.parametrize("last", [0, 1, 3])
@@ -211,7 +211,7 @@ def test_every_parameter_moves(bench: Bench, make_spec: MakeSpec, tmp_path: Path
 
 
 def test_batches_depend_on_seed_epoch_and_step_alone(
-    city: Trajectories, features: Features, make_spec: MakeSpec
+    city: Trajectories, features: Features, make_spec: MakeSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from refinepoi.encoder.pairs import hold_out
     from refinepoi.encoder.stage import training_pairs
@@ -235,6 +235,9 @@ def test_batches_depend_on_seed_epoch_and_step_alone(
     assert counts.min() == counts.max()  # whole rounds over the catalogue
     seen = {tuple(sorted(pair)) for step in range(one.steps) for pair in one._batch(step)[0].T.tolist()}
     assert seen <= set(zip(train_pairs.first.tolist(), train_pairs.second.tolist(), strict=True))
+    monkeypatch.setattr(ContrastiveEncoder, "current_epoch", 1)
+    assert not torch.equal(later[0], one._batch(3)[0])
+    assert torch.equal(one._batch(3)[0], module()._batch(3)[0])
 
 
 def test_feature_dropout_hides_columns_and_whole_blocks(

@@ -88,7 +88,7 @@ def test_every_entry_of_every_list_is_a_place_and_none_comes_twice(mode: str, po
     assert all(len(set(row)) == 10 and min(row) >= 0 and max(row) < POIS for row in lists.tolist())
     faults = list_faults(Method(made, "model"), held_out["query"].to_numpy().astype(np.int64), POIS)
     assert faults == {"invalid_rate": 0.0, "duplicate_rate": 0.0}
-    assert made.facts["model"]["unreadable"] == 0 and made.facts["model"]["list_length"] == 10
+    assert made.facts["methods"]["model"]["unreadable"] == 0 and made.facts["methods"]["model"]["list_length"] == 10
     for row, target, rank in zip(lists.tolist(), held_out["target"], made.ranks["rank"], strict=True):
         assert rank == (row.index(target) + 1 if target in row else np.inf)
     assert np.isfinite(made.ranks["rank"].to_numpy()).any() and np.isinf(made.ranks["rank"].to_numpy()).any()
@@ -149,7 +149,7 @@ def test_a_decoder_that_writes_nonsense_is_found_out(
     monkeypatch.setattr(module, "decode_lists", nonsense)
     made = decode_prompts(context(tmp_path), spec(k=4), policy, prompts(), IDS)
     assert made.of("model").tolist() == [[-1, 3, 3, -1]] * 18
-    assert made.facts["model"]["unreadable"] == 18
+    assert made.facts["methods"]["model"]["unreadable"] == 18
     faults = list_faults(Method(made, "model"), made.ranks["query"].to_numpy().astype(np.int64), POIS)
     assert faults == {"invalid_rate": 0.5, "duplicate_rate": 0.25}
 

@@ -73,7 +73,7 @@ def predictions(**ranks: dict[int, float]) -> Predictions:
                 listed.insert(int(rank) - 1, queries[query])
             table += [(method, query, place + 1, poi, 0.0) for place, poi in enumerate(listed[:10])]
             rows.append((method, query, rank))
-    facts = {"kept": 10, **{m: {"list_length": 10 if m == "model" else 40} for m in ranks}}
+    facts = {"kept": 10, "methods": {m: {"list_length": 10} if m == "model" else {"ranks_over": "all"} for m in ranks}}
     return Predictions(pl.DataFrame(table, TABLE, orient="row"), pl.DataFrame(rows, RANKS, orient="row"), facts)
 
 
@@ -111,7 +111,9 @@ def test_mrr_counts_a_rankers_whole_list_and_mrr_at_10_only_what_a_list_of_10_co
     counters = content["methods"]["counters_e"]
     assert counters["MRR@10"] == pytest.approx(inside)
     assert counters["MRR"] == pytest.approx(inside + (1 / 25 + 1 / 12.5) / 8)
-    assert content["protocol"]["list_lengths"] == {"policy": 10, "warm_start": 10, "counters_e": 40, "popularity": 40}
+    none = {"counters_e": None, "popularity": None}
+    assert content["protocol"]["list_lengths"] == {"policy": 10, "warm_start": 10, **none}
+    assert content["protocol"]["ranks_over"]["counters_e"] == "all"
 
 
 def test_intervals_hold_their_value_and_are_seeded(content: dict) -> None:

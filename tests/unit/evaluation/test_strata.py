@@ -17,8 +17,9 @@ def random_world(seed: int, rows: int = 400, users: int = 9, pois: int = 25) -> 
     """Check-ins with many equal times; trajectories of about 6; the last fifth is the test period."""
     draw = np.random.default_rng(seed)
     utc = np.sort(draw.integers(0, rows, size=rows)) * 3600
-    user = draw.integers(users - 1, size=rows)
-    user[int(0.8 * rows) + 3 :: 5] = users - 1  # this one comes after training
+    user = draw.integers(users - 3, size=rows)
+    late = np.arange(int(0.8 * rows) + 3, rows, 5)
+    user[late] = users - 1 - late % 3  # three users who come after training
     split = np.digitize(np.arange(rows), [int(0.7 * rows), int(0.8 * rows)])
     frame = pl.DataFrame(
         {

@@ -56,7 +56,7 @@ def test_lines_are_aligned_and_state_n_pairs_and_protocol() -> None:
     assert len({len(line) for line in text.splitlines() if line.startswith("|")}) == 1
     assert "n = 8 test, 4 validation" in text
     assert "policy - warm_start (paired): Acc@1 +0.020 [-0.010, +0.050]" in text
-    assert "protocol: dataset toy, history all, metrics_version 1; MRR x" in text
+    assert "protocol: dataset toy, history all, metrics version 1; MRR x" in text
 
 
 def test_the_same_table_from_content_that_was_written_with_sorted_keys() -> None:

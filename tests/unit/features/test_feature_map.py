@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import polars as pl
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.features.feature_map import Block, FeatureMap
 from refinepoi.features.spec import FeaturesSpec
+from refinepoi.features.time import profile, visit_waves
 
 MakeSpec = Callable[..., FeaturesSpec]
 
@@ -23,11 +25,14 @@ def test_blocks_are_centred_and_weigh_what_the_spec_says(city: Trajectories, mak
     np.testing.assert_allclose(list(squares.values()), list(expected.values()))
     for matrix in blocks.values():
         np.testing.assert_allclose(matrix.mean(0), 0, atol=1e-12)
+    np.testing.assert_allclose((blocks["popularity"] ** 2).mean(0), 0.125)  # the one standardised block
 
 
 def test_standardised_columns_have_equal_shares_and_constant_ones_none() -> None:
     raw = np.random.default_rng(0).normal(size=(50, 3)) * [1, 100, 0] + 5
     np.testing.assert_allclose((Block.fit(raw, 2.0, standardise=True).apply(raw) ** 2).mean(0), [2, 2, 0])
+    together = (Block.fit(raw, 2.0).apply(raw) ** 2).mean(0)
+    np.testing.assert_allclose(together / together.sum(), raw.var(0) / raw.var(0).sum())
     assert not Block.fit(np.ones((4, 2)), 1.0).apply(np.ones((4, 2))).any()
 
 
@@ -52,3 +57,6 @@ def test_a_poi_without_visits_and_with_a_new_category_is_described(city: Traject
     np.testing.assert_allclose(
         blocks["category"], -np.array(fitted.blocks["category"].shift)[None] * fitted.blocks["category"].scale
     )
+    before = replace(fitted, blocks={"time": Block([0.0] * 25, [1.0] * 25)})
+    everybody = profile(visit_waves(train_rows(city)["local"].to_numpy(), 6).sum(0, keepdims=True))
+    np.testing.assert_allclose(before.apply(new, train_rows(city).clear())["time"], everybody)

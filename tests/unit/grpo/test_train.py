@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from refinepoi.core.errors import UserError
-from refinepoi.grpo.watch import Watch
+from refinepoi.training.watch import Watch
 
 
 def weights(policy: Any) -> dict[str, torch.Tensor]:

@@ -202,7 +202,8 @@ def test_new_rows_lie_at_the_mean_of_the_old_ones(prompts: Prompts, folder: Fold
         old: Any = AutoModelForCausalLM.from_pretrained(path)
         lm = build(local(path), prompts)
         for end in ("get_input_embeddings", "get_output_embeddings"):
-            rows, before = getattr(lm.model, end)().weight, getattr(old, end)().weight[:known]
+            rows, before = (getattr(m, end)().weight.detach() for m in (lm.model, old))
+            before = before[:known]
             assert torch.equal(rows[:known], before)
             new = rows[known : len(lm.tokenizer)]
             assert len(new) == len(prompts.id_tokens) + 1  # and the padding token

@@ -25,8 +25,10 @@ class World:
 
 @pytest.fixture(scope="session")
 def make_world() -> Callable[..., World]:
-    def make(history: str = "all", target_time: str = "known", blackout: float = 0.0, seed: int = 0) -> World:
-        trajectories = make_trajectories(seed)
+    def make(
+        history: str = "all", target_time: str = "known", blackout: float = 0.0, by_time: bool = True, seed: int = 0
+    ) -> World:
+        trajectories = make_trajectories(seed, by_time)
         evidence = count_plainly(trajectories, history, target_time, blackout)
         codes = np.stack([np.arange(PLACES) % 16, np.arange(PLACES) // 16 + 4 * (np.arange(PLACES) % 3)], 1)
         return World(trajectories, evidence, SemanticIds(codes.astype(np.int32), ((4, 4), (4, 4)), "none"))
@@ -39,7 +41,7 @@ def world(make_world: Callable[..., World]) -> World:
     return make_world()
 
 
-def make_trajectories(seed: int) -> Trajectories:
+def make_trajectories(seed: int, by_time: bool = True) -> Trajectories:
     rng = np.random.default_rng(seed)
     rows = []
     for user in range(USERS):
@@ -47,7 +49,8 @@ def make_trajectories(seed: int) -> Trajectories:
         for day in range(user % 2, DAYS, 2):
             for hour in sorted(rng.choice(np.arange(7, 23), rng.integers(2, 5), replace=False)):
                 utc = START + day * 86400 + int(hour) * 3600 + int(rng.integers(0, 3)) * 1200
-                split = 0 if day < 14 else 1 if day < 17 else 2
+                when = day if by_time else day * 8 % DAYS  # otherwise every split has early and late trips
+                split = 0 if when < 14 else 1 if when < 17 else 2
                 rows.append((utc, user, int(rng.choice(favourites)), user * 100 + day, split))
     rows.sort()
     table = pl.DataFrame(

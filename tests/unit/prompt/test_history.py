@@ -1,14 +1,20 @@
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+import yaml
 
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.core.errors import UserError
+from refinepoi.evidence.count import count
+from refinepoi.evidence.spec import EvidenceSpec
 from refinepoi.prompt.history import History
+
+CONF = Path(__file__).parents[3] / "conf"
 
 
 def rows_seen(history: History, trajectories: Trajectories, query: int) -> list[int]:
@@ -29,9 +35,12 @@ def seen(t: Trajectories, query: int, history: str, blackout_seconds: float) -> 
     return mine["n"].to_list()
 
 
+@pytest.mark.parametrize("by_time", [True, False])
 @pytest.mark.parametrize(("history", "days"), [("all", 0.0), ("train_prefix", 0.0), ("train_prefix", 5.0)])
-def test_visible_visits_are_those_of_the_protocol(make_world: Callable[..., Any], history: str, days: float) -> None:
-    world = make_world(history=history, blackout=days * 86400)
+def test_visible_visits_are_those_of_the_protocol(
+    make_world: Callable[..., Any], history: str, days: float, by_time: bool
+) -> None:
+    world = make_world(history=history, blackout=days * 86400, by_time=by_time)
     read = History.of(world.trajectories, world.evidence)
     for query in range(world.trajectories.queries.height):
         assert rows_seen(read, world.trajectories, query) == seen(world.trajectories, query, history, days * 86400)
@@ -72,3 +81,21 @@ def test_unknown_settings_are_refused(make_world: Callable[..., Any]) -> None:
     odd = Evidence(e.candidates, e.counters, e.names, e.context, e.context_names, {"history": "both"})
     with pytest.raises(UserError, match="both"):
         History.of(make_world().trajectories, odd)
+
+
+@pytest.mark.parametrize("target_time", ["known", "hidden"])
+@pytest.mark.parametrize("history", ["all", "train_prefix"])
+def test_prompts_and_evidence_see_the_same_visits(world: Any, history: str, target_time: str) -> None:
+    """The two packages read the protocol apart from each other: here they meet."""
+    values = yaml.safe_load((CONF / "evidence" / "default.yaml").read_text())
+    values |= {"seed": 0, "history": history, "target_time": target_time, "blackout_days": 6.0}
+    spec = EvidenceSpec.model_validate({k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+    evidence = count(world.trajectories, spec)
+    read = History.of(world.trajectories, evidence)
+    counted = evidence.context[:, evidence.context_names.index("history_visits")]
+    assert [len(read.visible(q)) for q in range(world.trajectories.queries.height)] == counted.tolist()
+    last = evidence.context[:, evidence.context_names.index("last_hour")]
+    for query, hour in enumerate(last.tolist()):
+        places = read.visible(query)
+        if len(places):
+            assert read.local[places[-1]] % 86400 / 3600 == pytest.approx(hour, abs=1e-3)

@@ -197,3 +197,39 @@ def test_inputs_of_different_data_are_refused(world: Any) -> None:
 def test_unknown_counters_are_refused(world: Any) -> None:
     with pytest.raises(UserError, match=r"prompt\.counters"):
         write(change(SPECS["evidence"], counters=("user_cuont",)), world)
+
+
+@pytest.mark.parametrize("target_time", ["known", "hidden"])
+def test_streams_hold_every_training_visit_once_and_no_other(make_world: Callable[..., Any], target_time: str) -> None:
+    world = make_world(target_time=target_time)
+    streams = write(SPECS["compact"], world).streams["text"]
+    train = world.trajectories.checkins.filter(pl.col("split") == 0)
+    visits = train.sort("user", "utc", maintain_order=True)["poi"].to_list()
+    read = [item for text in streams for item in parse_answer(text, world.semantic_ids).items]
+    assert read == visits
+    assert max(token_count(text) for text in streams) <= SPECS["compact"].budget
+
+
+def test_only_training_queries_fit_the_bins(world: Any) -> None:
+    e, train = world.evidence, world.trajectories.query_rows("train")
+    counters = e.counters.copy()
+    counters[train.max() + 1 :] *= 7
+    twin = Evidence(e.candidates, counters, e.names, e.context, e.context_names, e.facts)
+    one, other = (write(SPECS["evidence"], world, evidence=evidence) for evidence in (e, twin))
+    assert one.facts["counters"] == other.facts["counters"]
+    assert one.table["prompt"][: len(train)].equals(other.table["prompt"][: len(train)])
+    assert not one.table["prompt"].equals(other.table["prompt"])
+
+
+def test_shuffled_candidates_keep_their_counters(world: Any) -> None:
+    def candidates(text: str) -> list[list[str]]:
+        words = text.partition(" list ")[2].split()[:-1]
+        return [words[n : n + 3] for n in range(0, len(words), 3)]
+
+    ranked = write(SPECS["evidence"], world).table["prompt"]
+    shuffled = write(change(SPECS["evidence"], order="shuffled"), world).table["prompt"]
+    moved = 0
+    for one, other in zip(ranked, shuffled, strict=True):
+        assert sorted(candidates(one)) == sorted(candidates(other))
+        moved += candidates(one) != candidates(other)
+    assert moved > len(ranked) / 2

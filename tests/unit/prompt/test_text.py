@@ -71,6 +71,8 @@ def test_evidence_with_a_hidden_time() -> None:
 
 def test_evidence_drops_the_oldest_visit_then_the_last_candidate() -> None:
     full = 5 + 3 * 4 + 2 * 4
+    exact = write(EVIDENCE.model_copy(update={"budget": full}))
+    assert exact.table["prompt"].item() == write(EVIDENCE).table["prompt"].item()
     short = write(EVIDENCE.model_copy(update={"budget": full - 1}))
     assert short.table["prompt"].item().startswith("d1 h19 g5 <A_0,1><B_1,0> d1 h12 <A_1,0>")
     assert short.facts["shown"]["train"]["dropped_visits"] == 1

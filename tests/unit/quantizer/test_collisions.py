@@ -88,6 +88,21 @@ def test_who_gains_less_gives_way():
     assert nearest_free(codes, grids, space)[:, 0].tolist() == [0, 2, 1]
 
 
+def test_places_go_where_they_save_most():
+    """Rows 1 and 3 both want cell 2. Row 3 is nearer to it, but row 1 loses least there: the extra error counts."""
+
+    class Table:
+        # distances of four rows to four cells; rows 0 and 1 share cell 0, rows 2 and 3 cell 1
+        table = np.array([[0.0, 9, 9, 9], [4, 9, 5, 8], [9, 0, 9, 9], [9, 1, 3, 4]])
+
+        def distances(self, codes, rows, level):
+            return self.table[rows]
+
+    codes = np.array([[0], [0], [1], [1]], np.int32)
+    free = nearest_free(codes, ((2, 2),), Table())
+    assert free[:, 0].tolist() == [0, 2, 1, 3]  # extra of row 1: 1 or 4; of row 3: 2 or 3
+
+
 def test_a_full_prefix_sends_its_farthest_to_the_nearest_prefix_with_room():
     books = Codebooks(((1, 3), (1, 2)), (np.array([[0], [10], [30]], np.float32), np.array([[-1], [1]], np.float32)))
     x = np.array([[0.0], [0.5], [2.0], [-1.0]], np.float32)  # four rows under prefix 0, which has two places

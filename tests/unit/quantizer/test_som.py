@@ -5,6 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
 from refinepoi.core.errors import DataError, UserError
 from refinepoi.quantizer import som as som_module
@@ -52,6 +53,18 @@ def test_two_runs_are_equal_byte_for_byte():
     a, b = (BatchSOM(6, 6, epochs=5, init=init, seed=3).fit(mixture()) for init in ("sample", "sample"))
     assert a.weights_.tobytes() == b.weights_.tobytes()
     assert BatchSOM(6, 6, epochs=5, init="sample", seed=4).fit(mixture()).weights_.tobytes() != a.weights_.tobytes()
+
+
+def test_threads_do_not_change_a_byte():
+    x, before = mixture(3000, 40), torch.get_num_threads()
+    maps = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            maps.append(BatchSOM(12, 12, epochs=10).fit(x).weights_.tobytes())
+    finally:
+        torch.set_num_threads(before)
+    assert maps[0] == maps[1]
 
 
 def test_a_sheet_is_laid_out_without_folds():

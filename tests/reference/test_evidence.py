@@ -1,0 +1,222 @@
+"""Evidence against plain loops over plain rows: same pool, counters, order and facts, in all four settings."""
+
+import itertools
+import math
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
+from refinepoi.core.seeding import generator
+from refinepoi.evidence.count import count
+from refinepoi.evidence.names import CONTEXT
+from refinepoi.evidence.spec import EvidenceSpec
+
+USERS, PLACES, ROWS = 5, 9, 220
+DAY = 86_400
+NEVER = -(10**12)
+
+
+def random_world(seed: int) -> Trajectories:
+    """Few users and places, equal times, trajectories across splits, a user without training visits of some kind."""
+    draw = np.random.default_rng(seed)
+    utc = np.sort(draw.integers(0, 40 * DAY // 600, ROWS)) * 600 + 1_333_000_000  # ten-minute clock: many ties
+    user = draw.integers(0, USERS, ROWS)
+    order = np.lexsort((user, utc))
+    utc, user = utc[order], user[order]
+    poi = draw.zipf(1.5, ROWS) % PLACES
+    split = np.searchsorted([int(ROWS * 0.6), int(ROWS * 0.8)], np.arange(ROWS), "right")
+    trajectory = user * 100 + (utc - utc[0]) // (3 * DAY)
+    checkins = pl.DataFrame(
+        {"user": user, "poi": poi, "utc": utc, "local": utc - 4 * 3600, "trajectory": trajectory, "split": split}
+    ).cast(dict(CHECKINS))
+    last = checkins.with_row_index("row").group_by("trajectory", maintain_order=True).last().sort("split", "row")
+    queries = last.select("split", "user", "trajectory", "row", target="poi").cast(dict(QUERIES))
+    pois = pl.DataFrame(
+        {
+            "poi_id": [f"p{i}" for i in range(PLACES)],
+            "category_id": ["c"] * PLACES,
+            "category": ["Café"] * PLACES,
+            "latitude": draw.uniform(40.6, 40.9, PLACES),
+            "longitude": draw.uniform(-74.1, -73.8, PLACES),
+            "in_train": [True] * PLACES,
+        }
+    ).cast(dict(POIS))
+    users = pl.DataFrame({"user_id": [str(u) for u in range(USERS)]})
+    return Trajectories(checkins, pois, users, queries, {})
+
+
+def settings(**changes: Any) -> EvidenceSpec:
+    return EvidenceSpec.model_validate(
+        {
+            "history": "all",
+            "target_time": "known",
+            "candidates": PLACES,
+            "pool": {"next": PLACES, "popular": PLACES, "near": PLACES},
+            "decay_days": (7.0, 30.0),
+            "hour_widths": (0.5, 2.0),
+            "habit": {"hour_width": 1.0, "recency_days": 20.0, "same_kind": 0.5, "other_kind": 0.15},
+            "gap_width": 0.5,
+            "near_km": (1.0, 5.0),
+            "order": {"user_count": 0.7, "near_5km": 0.9, "crowd_next": 0.4, "popularity": 0.1},
+            "blackout_days": 12.0,
+            "chunk": 7,
+            "seed": 3,
+        }
+        | changes
+    )
+
+
+class Slow:
+    """The definitions of docs/method.md section 5 read aloud, one query and one place at a time."""
+
+    def __init__(self, world: Trajectories, spec: EvidenceSpec) -> None:
+        self.spec, self.world = spec, world
+        self.rows = list(world.checkins.iter_rows(named=True))
+        for row in self.rows:
+            row["hour"], row["weekday"] = row["local"] / 3600 % 24, (row["local"] // DAY + 3) % 7
+        self.streams = {u: [r for r in self.rows if r["user"] == u] for u in range(USERS)}
+        for stream in self.streams.values():
+            for before, row in itertools.pairwise([None, *stream]):
+                row["before"] = before
+        self.hidden = spec.target_time == "hidden"
+        self.days = generator(spec.seed, "blackout").uniform(0, spec.blackout_days, world.queries.height)
+
+    def query(self, number: int) -> None:
+        query = self.world.queries.row(number, named=True)
+        self.target = target = self.rows[query["row"]]
+        earlier = [r for r in self.streams[query["user"]] if r["utc"] < target["utc"]]
+        here = [r for r in earlier if r["trajectory"] == query["trajectory"]]
+        end = target["utc"]
+        if self.spec.history == "train_prefix":
+            if query["split"] == 0 and earlier:
+                end = min(end, (here or earlier[-1:])[0]["utc"] - int(self.days[number] * DAY))
+            earlier = [r for r in earlier if r in here or (r["split"] == 0 and r["utc"] < end)]
+        self.seen, self.prefix = earlier, here
+        self.last = earlier[-1] if earlier else None
+        if self.hidden:
+            first = [r["utc"] for r in self.rows if r["split"] == query["split"]][0]
+            self.now = self.last["utc"] if self.last else first
+            cutoff = min(end, self.now + 1 if self.last else first)
+        else:
+            self.now, cutoff = target["utc"], end
+        self.crowd = [r for r in self.rows if r["split"] == 0 and r["utc"] < cutoff]
+
+    def counters(self, place: int) -> dict[str, float]:
+        habit, target, last = self.spec.habit, self.target, self.last
+        c: dict[str, float] = dict.fromkeys(
+            [*(f"user_decay_{d:g}d" for d in self.spec.decay_days), *(f"user_hour_{w:g}h" for w in self.spec.hour_widths)], 0.0
+        )  # fmt: skip
+        c |= dict.fromkeys(
+            "user_count user_prefix user_next user_next_gap user_next_hour user_next_gap_hour user_next2 user_hour_weekday "
+            "user_hour_recent user_habit user_gap_habit recent user_freshness user_interval days_since_visit visits_since_visit popularity popularity_hour crowd_next "
+            "crowd_next_gap".split(),
+            0.0,
+        )
+
+        def linked(row: dict[str, Any], to: dict[str, Any] | None) -> bool:
+            return to is not None and row["before"] is not None and row["before"] in self.seen
+
+        for i, row in enumerate(self.seen):
+            if row["poi"] != place:
+                continue
+            age, behind = (self.now - row["utc"]) / DAY, len(self.seen) - 1 - i
+            c["user_count"] += 1
+            for days in self.spec.decay_days:
+                c[f"user_decay_{days:g}d"] += math.exp(-age / days)
+            c["user_prefix"] += 0.5**behind if row in self.prefix else 0
+            c["recent"] += math.exp(-age / habit.recency_days)
+            c["days_since_visit"], c["visits_since_visit"] = max(age, 1 / 1440), behind + 1
+            c["user_freshness"] = 1 / (0.1 + age)
+            times = [r["utc"] / DAY for r in self.seen if r["poi"] == place]
+            c["user_interval"] = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
+            follows = linked(row, last) and row["before"]["poi"] == last["poi"]
+            c["user_next"] += follows
+            before, last_before = row["before"], last["before"]
+            if follows and linked(before, last) and linked(last, last):
+                c["user_next2"] += before["before"]["poi"] == last_before["poi"]
+            if self.hidden:
+                continue
+            hour = kernel(row["hour"], target["hour"], habit.hour_width)
+            kind = habit.same_kind if (row["weekday"] >= 5) == (target["weekday"] >= 5) else habit.other_kind
+            day = 1.0 if row["weekday"] == target["weekday"] else kind
+            for width in self.spec.hour_widths:
+                c[f"user_hour_{width:g}h"] += kernel(row["hour"], target["hour"], width)
+            c["user_hour_weekday"] += hour * day
+            c["user_hour_recent"] += hour * math.exp(-age / habit.recency_days)
+            c["user_habit"] += hour * day * math.exp(-age / habit.recency_days)
+            match = self.match(row["utc"] - before["utc"], target["utc"] - last["utc"]) if before in self.seen else 0.0
+            c["user_gap_habit"] += match * hour * day
+            if follows:
+                c["user_next_gap"] += match
+                c["user_next_hour"] += hour
+                c["user_next_gap_hour"] += match * hour * day
+        for row in self.crowd:
+            before = row["before"]
+            if last and row["poi"] == place and before and before["split"] == 0 and before["poi"] == last["poi"]:
+                c["crowd_next"] += 1
+                if not self.hidden:
+                    c["crowd_next_gap"] += self.match(row["utc"] - before["utc"], target["utc"] - last["utc"])
+            if row["poi"] == place:
+                c["popularity"] += 1
+                if not self.hidden:
+                    c["popularity_hour"] += round(64 * kernel(int(row["hour"]) + 0.5, target["hour"], 1.0)) / 64
+        for km in self.spec.near_km:
+            c[f"near_{km:g}km"] = math.exp(-self.distance(place) / km) if last else 0.0
+        return c
+
+    def match(self, a: float, b: float) -> float:
+        return math.exp(-0.5 * ((math.log1p(a / 3600) - math.log1p(b / 3600)) / self.spec.gap_width) ** 2)
+
+    def distance(self, place: int) -> float:
+        """Haversine, kilometres."""
+        (a, b), (c, d) = (
+            (math.radians(self.world.pois["latitude"][p]), math.radians(self.world.pois["longitude"][p]))
+            for p in (self.last["poi"], place)
+        )
+        h = math.sin((c - a) / 2) ** 2 + math.cos(a) * math.cos(c) * math.sin((d - b) / 2) ** 2
+        return 2 * 6371.0088 * math.asin(math.sqrt(h))
+
+    def context(self) -> list[float]:
+        last, nan = self.last, math.nan
+        outside = [r for r in self.seen if r not in self.prefix]
+        return [
+            nan if self.hidden else self.target["hour"],
+            nan if self.hidden else self.target["weekday"],
+            nan if self.hidden or not last else (self.target["utc"] - last["utc"]) / 3600,
+            len(self.seen),
+            len({r["poi"] for r in self.seen}),
+            len(self.prefix),
+            last["hour"] if last else nan,
+            last["weekday"] if last else nan,
+            (self.now - outside[-1]["utc"]) / DAY if outside else nan,
+        ]
+
+
+def kernel(a: float, b: float, width: float) -> float:
+    apart = abs(a - b)
+    return math.exp(-0.5 * (min(apart, 24 - apart) / width) ** 2)
+
+
+@pytest.mark.parametrize("history", ["all", "train_prefix"])
+@pytest.mark.parametrize("target_time", ["known", "hidden"])
+def test_agrees_with_plain_loops(history: str, target_time: str) -> None:
+    world, spec = random_world(7), settings(history=history, target_time=target_time)
+    evidence, slow = count(world, spec), Slow(world, spec)
+    assert evidence.context_names == CONTEXT
+    for number in range(world.queries.height):
+        slow.query(number)
+        expected = [slow.counters(place) for place in range(PLACES)]
+        for share, part in (("user_habit_share", "user_habit"), ("user_gap_habit_share", "user_gap_habit"), ("user_recent_share", "recent")):
+            total = sum(c[part] for c in expected)
+            for c in expected:
+                c[share] = c[part] / total if total else 0.0
+        found = evidence.candidates[number]
+        assert sorted(found) == list(range(PLACES))  # pools as large as the catalogue: every place is a candidate
+        wanted = np.array([[expected[place][name] for name in evidence.names] for place in found])
+        np.testing.assert_allclose(evidence.counters[number], wanted, rtol=2e-6, atol=1e-7)
+        score = [sum(w * math.log1p(expected[p][n]) for n, w in spec.order.items()) for p in found]
+        assert all(a >= b - 1e-9 for a, b in itertools.pairwise(score))
+        np.testing.assert_allclose(evidence.context[number], slow.context(), rtol=1e-6)
