@@ -7,13 +7,13 @@ also registers the folders `experiments/` and `multirun_sweeps/` as config group
 import difflib
 import itertools
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
 from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, OverrideType
+from hydra.core.override_parser.types import Glob, Override, OverrideType, ValueType
 from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from hydra.plugins.search_path_plugin import SearchPathPlugin
@@ -159,9 +159,9 @@ def _points(base: DictConfig, sweeping: list[Override]) -> list[tuple[str, ...]]
     named = {o.key_or_group for o in sweeping}
     axes = []
     for o in [*(s for s in stored if s.key_or_group not in named), *sweeping]:
-        if o.is_glob_sweep():
+        if o.value_type is ValueType.GLOB_CHOICE_SWEEP:
             folder = config_root() / ("" if o.key_or_group in CONFIG_FOLDERS else "conf") / o.key_or_group
-            names = o.value().filter(sorted(file.stem for file in folder.glob("*.yaml")))  # type: ignore[union-attr]
+            names = cast(Glob, o.value()).filter(sorted(file.stem for file in folder.glob("*.yaml")))
             axes.append([f"{o.get_key_element()}={name}" for name in names])
         elif o.is_sweep_override():
             axes.append([f"{o.get_key_element()}={text}" for text in o.sweep_string_iterator()])

@@ -71,6 +71,11 @@ class Experiment(Spec):
                 f"evaluation.scoring.ks: Acc@{longest} needs lists of {longest} (prompt.list_length is {k}); "
                 f"lower the one or raise the other"
             )
+        length = self.evaluation.decoding.k
+        if length > k and self.evaluation.decoding.mode == "list":
+            found.append(f"evaluation.decoding.k: {length} places, but answers hold prompt.list_length={k}; lower it")
+        if longest > length:
+            found.append(f"evaluation.decoding.k: lists of {length} cannot be scored at {longest}; raise it")
         shown = getattr(self.prompt, "candidates", 0)
         if shown > self.evidence.candidates:
             found.append(
@@ -120,8 +125,12 @@ def to_yaml(experiment: Experiment) -> str:
 
 
 def _readable(error: ValidationError, tree: Any) -> Iterator[str]:
-    for fault in error.errors(include_url=False):
-        path = _path(fault["loc"], tree)
+    faults = error.errors(include_url=False)
+    for fault in faults:
+        loc = fault["loc"]
+        if fault["type"] == "too_short" and any(f["loc"][: len(loc)] == loc and f is not fault for f in faults):
+            continue  # only short because its items are refused
+        path = _path(loc, tree)
         key = ".".join(path)
         seen = _short(fault.get("input"))
         match fault["type"]:
@@ -150,10 +159,10 @@ def _readable(error: ValidationError, tree: Any) -> Iterator[str]:
 def _path(loc: tuple[int | str, ...], tree: Any) -> list[str]:
     """The key as the user writes it: pydantic's location without the tags of discriminated unions."""
     path: list[str] = []
-    node = tree
+    node, entered = tree, None  # entered: the union whose tag was passed over
     for n, part in enumerate(loc):
-        last = n == len(loc) - 1
-        if isinstance(node, dict) and part not in node and not last and node.get("kind") == part:
+        if isinstance(node, dict) and node.get("kind") == part and node is not entered and n < len(loc) - 1:
+            entered = node
             continue
         path.append(str(part))
         if isinstance(node, dict):

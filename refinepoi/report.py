@@ -15,7 +15,7 @@ from refinepoi.pipeline import Pipeline
 def write_run_folder(folder: Path, pipeline: Pipeline, tracker: Tracker) -> dict[str, Any]:
     """Fill the run folder from what the pipeline has made. Returns the outcome: objective, metrics, table."""
     from refinepoi.evaluation.plots import draw_curves, draw_methods
-    from refinepoi.evaluation.table import metrics_table
+    from refinepoi.evaluation.table import metrics_table, strata_table
 
     records = pipeline.store.records
     pictures = folder / "pictures"
@@ -32,8 +32,8 @@ def write_run_folder(folder: Path, pipeline: Pipeline, tracker: Tracker) -> dict
             curves[name] = rows
     if curves:
         pictures.mkdir(exist_ok=True)
-        draw_curves(curves, pictures / "curves.png")
-        tracker.image("curves", pictures / "curves.png")
+        if draw_curves(curves, pictures / "curves.png"):
+            tracker.image("curves", pictures / "curves.png")
     tracker.summary({f"store/{name}": record["key"] for name, record in records.items()})
     if pipeline.spec.goal != "metrics":
         _write_json(folder / "stages.json", records)
@@ -45,7 +45,7 @@ def write_run_folder(folder: Path, pipeline: Pipeline, tracker: Tracker) -> dict
     draw_methods(content, pictures / "methods.png")
     tracker.image("methods", pictures / "methods.png")
     table = metrics_table(content)
-    (folder / "table.md").write_text(table + "\n", encoding="utf-8")
+    (folder / "table.md").write_text(f"{table}\n\n{strata_table(content)}\n", encoding="utf-8")
     policy, validation = content["methods"]["policy"], content["validation"]["methods"]["policy"]
     numbers = {k: v for k, v in policy.items() if isinstance(v, int | float)}
     tracker.summary({f"eval/{k}": v for k, v in numbers.items()})

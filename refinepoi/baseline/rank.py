@@ -70,9 +70,11 @@ class Board:
             "poi": lists.ravel(),
             "score": scores.ravel(),
         }
-        self.tables.append(pl.DataFrame({name: values[keep] for name, values in columns.items()}).cast(dict(TABLE)))
+        self.tables.append(
+            pl.DataFrame({name: values[keep] for name, values in columns.items()}).cast(pl.Schema(TABLE))
+        )
         ranks = {"method": np.full(n, method, object), "query": queries, "rank": rank}
-        self.ranks.append(pl.DataFrame(ranks).cast(dict(RANKS)))
+        self.ranks.append(pl.DataFrame(ranks).cast(pl.Schema(RANKS)))
 
     def predictions(self) -> Predictions:
         facts = {"kept": self.kept, "methods": self.facts, "pois": self.trajectories.pois.height}

@@ -58,7 +58,9 @@ def rank_all(
 
 
 def check_names(spec: BaselineSpec, evidence: Evidence) -> None:
-    wanted = {"baseline.hour_counter": (spec.hour_counter,)} if "hour_frequency" in spec.counting else {}
+    wanted: dict[str, tuple[str, ...]] = {}
+    if "hour_frequency" in spec.counting:
+        wanted["baseline.hour_counter"] = (spec.hour_counter,)
     wanted |= {f"baseline.logits.{method}.counters": logit.counters for method, logit in spec.logits.items()}
     for key, names in wanted.items():
         unknown = [name for name in names if name not in evidence.names]
@@ -71,6 +73,5 @@ def check_names(spec: BaselineSpec, evidence: Evidence) -> None:
 def _weights(counters: tuple[str, ...], weights: Any) -> dict[str, list[float]]:
     value, logarithm = weights[: len(counters)], weights[len(counters) :]
     return {
-        name: [round(float(a), 6), round(float(b), 6)]
-        for name, a, b in zip(counters, value, logarithm, strict=True)
+        name: [round(float(a), 6), round(float(b), 6)] for name, a, b in zip(counters, value, logarithm, strict=True)
     }

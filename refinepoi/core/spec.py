@@ -9,7 +9,7 @@ import json
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 _GRID = re.compile(r"^[1-9]\d{0,3}x[1-9]\d{0,3}$")
 
@@ -20,13 +20,13 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
-def _check_grid(text: str) -> str:
-    if not _GRID.match(text):
+def _check_grid(text: Any) -> Any:
+    if not isinstance(text, str) or not _GRID.match(text):
         raise ValueError("must be a grid written HEIGHTxWIDTH, such as 16x16")
     return text
 
 
-Grid = Annotated[str, AfterValidator(_check_grid)]
+Grid = Annotated[str, BeforeValidator(_check_grid)]
 """A SOM grid as text, `HEIGHTxWIDTH`, so that it stays comparable in dashboards."""
 
 Positive = Annotated[float, Field(gt=0)]

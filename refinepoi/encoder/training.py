@@ -19,6 +19,7 @@ import torch
 from pytorch_lightning.callbacks import Callback, EarlyStopping, ModelCheckpoint
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.utilities import disable_possible_user_warnings
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch import Tensor
 
 from refinepoi.core.errors import UserError
@@ -159,13 +160,19 @@ def quiet() -> Iterator[None]:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C reaches the caller as KeyboardInterrupt: Lightning would ignore further ones and raise SystemExit(1)."""
+    """Ctrl-C reaches the caller as KeyboardInterrupt, and SIGTERM ends the program as a failure (128 + 15).
+
+    Left to itself Lightning raises SystemExit(1) for the first and ignores further ones, and for the second SystemExit
+    without a code, which a batch system takes for success.
+    """
     before = signal.getsignal(signal.SIGINT)
     try:
         yield
     except SystemExit as error:
         if isinstance(error.__context__, KeyboardInterrupt):
             raise KeyboardInterrupt from error
+        if isinstance(error, SIGTERMException):
+            raise SystemExit(128 + signal.SIGTERM) from error
         raise
     finally:
         if threading.current_thread() is threading.main_thread():

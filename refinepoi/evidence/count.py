@@ -9,12 +9,14 @@ from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.trajectories import SPLITS, Trajectories
 from refinepoi.core.seeding import generator
 from refinepoi.evidence.crowd import Crowd, neighbours
-from refinepoi.evidence.names import CONTEXT, counter_names
+from refinepoi.evidence.names import CONTEXT, counter_names, needs_time
 from refinepoi.evidence.own import count_own
 from refinepoi.evidence.pool import gather, place_in_group
 from refinepoi.evidence.sight import NONE, Sight, blackout, look
 from refinepoi.evidence.spec import EvidenceSpec
 from refinepoi.evidence.world import Floats, Ints, Queries, World, kilometres, make_queries, make_world
+
+ORDER_SCALE = 10.0  # kernel sums are small numbers
 
 
 def count(
@@ -27,15 +29,19 @@ def count(
         days = generator(spec.seed, "blackout").uniform(0.0, spec.blackout_days, len(queries))
         queries = blackout(world, queries, days)
     names = counter_names(spec.decay_days, spec.hour_widths, spec.near_km)
-    weights = np.array([spec.order.get(name, 0.0) for name in names])
     candidates = np.full((len(queries), spec.candidates), -1, np.int32)
     counters = np.zeros((len(queries), spec.candidates, len(names)), np.float32)
     context = np.zeros((len(queries), len(CONTEXT)), np.float32)
     begins = split_begins(trajectories)
     crowd, near = Crowd(world), neighbours(world, spec.pool.near)
 
-    cutoff = np.concatenate([look(world, queries.take(rows), spec.history, hidden, begins).cutoff
-                             for rows in _chunks(np.arange(len(queries)), spec.chunk)] or [np.zeros(0, np.int64)])
+    cutoff = np.concatenate(
+        [
+            look(world, queries.take(rows), spec.history, hidden, begins).cutoff
+            for rows in _chunks(np.arange(len(queries)), spec.chunk)
+        ]
+        or [np.zeros(0, np.int64)]
+    )
     for rows in progress(_chunks(np.argsort(cutoff, kind="stable"), spec.chunk)):
         part = queries.take(rows)
         sight = look(world, part, spec.history, hidden, begins)
@@ -48,7 +54,9 @@ def count(
         values = np.concatenate(
             [own.at(keys), everybody, moves.at(keys), _nearness(world, sight, query, poi, spec.near_km)], 1
         )
-        score = np.log1p(values) @ weights
+        score = np.zeros(len(keys))
+        for name, weight in spec.weights.items():  # one by one: a matrix product may round by its neighbours
+            score += weight * np.log1p(ORDER_SCALE * values[:, names.index(name)])
         order = np.lexsort((poi, -score, query))
         place = place_in_group(query[order])
         order, place = order[place < spec.candidates], place[place < spec.candidates]
@@ -56,7 +64,7 @@ def count(
         counters[rows[query[order]], place] = values[order]
         context[rows] = _context(world, part, sight, own.keys // world.pois, hidden)
 
-    return Evidence(candidates, counters, names, context, CONTEXT, _facts(spec, world, queries))
+    return Evidence(candidates, counters, names, context, CONTEXT, _facts(spec, world, names))
 
 
 def split_begins(trajectories: Trajectories) -> Ints:
@@ -98,12 +106,24 @@ def _context(world: World, queries: Queries, sight: Sight, visited: Ints, hidden
     return np.stack([facts[name] for name in CONTEXT], 1)
 
 
-def _facts(spec: EvidenceSpec, world: World, queries: Queries) -> dict[str, Any]:
+def coverage(evidence: Evidence, trajectories: Trajectories) -> dict[str, float]:
+    """Share of each split's targets among the first candidates: what a reader of so many can reach at best."""
+    position = evidence.position(trajectories.queries["target"].to_numpy())
+    found = {}
+    for split in SPLITS:
+        places = position[trajectories.query_rows(split)]
+        for first in (10, 20, 32, evidence.candidates.shape[1]):
+            if len(places):
+                found[f"{split}_targets_in_first_{first}"] = float(((places >= 0) & (places < first)).mean())
+    return found
+
+
+def _facts(spec: EvidenceSpec, world: World, names: tuple[str, ...]) -> dict[str, Any]:
     return {
         "history": spec.history,
         "target_time": spec.target_time,
         "candidates": spec.candidates,
-        "queries": len(queries),
+        "always_zero": [name for name in names if spec.target_time == "hidden" and needs_time(name)],
         "pois": world.pois,
         "settings": spec.model_dump(mode="json"),
     }

@@ -79,8 +79,9 @@ class Crowd:
 
 def rounded_kernels(hour: Floats) -> Floats:
     """[m, BINS] weight of each hour of the day around each target, in steps of 1/64."""
-    centres = np.arange(BINS) + 0.5
-    return np.asarray(np.round(64 * hour_kernel(hours_apart(centres[None], hour[:, None]), HOUR_WIDTH)) / 64)
+    centres = np.arange(BINS, dtype=np.float64) + 0.5
+    weights = hour_kernel(hours_apart(centres[None], hour[:, None]), HOUR_WIDTH)
+    return np.asarray(np.rint(64 * weights) / 64)
 
 
 def neighbours(world: World, count: int) -> Ints:

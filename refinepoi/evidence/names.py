@@ -21,6 +21,12 @@ def counter_names(
     return (*own_names(decay_days, hour_widths), *crowd_names(near_km))
 
 
+def needs_time(name: str) -> bool:
+    """Whether a counter uses the target's time; such a counter is 0 everywhere where that is hidden."""
+    timed = ("user_hour", "user_habit", "user_gap_habit", "user_next_gap", "user_next_hour", "crowd_next_gap")
+    return name.startswith((*timed, "popularity_hour"))
+
+
 def own_names(decay_days: Sequence[float], hour_widths: Sequence[float]) -> tuple[str, ...]:
     """Counters of the user's own visible visits (`own.py`)."""
     return (

@@ -1,4 +1,4 @@
-"""Counters of the user's own visible visits: frequency, recency, habits by hour, transitions (docs/method.md section 5).
+"""Counters of the user's own visible visits: frequency, recency, hours, transitions (docs/method.md section 5).
 
 Every visible visit adds a weight to the slot (query, POI) it belongs to; a counter is the sum of one kind of weight.
 Ages are measured from the query's reference time. Whatever needs the target's time is 0 where that is hidden.
@@ -81,7 +81,7 @@ def count_own(world: World, queries: Queries, sight: Sight, spec: EvidenceSpec) 
     kinds["days_since_visit"] = np.maximum(age[newest], MINUTE)
     kinds["user_freshness"] = 1.0 / (FRESH + age[newest])
     kinds["user_interval"] = (age[oldest] - age[newest]) / np.maximum(kinds["user_count"] - 1.0, 1.0)
-    kinds["visits_since_visit"] = behind[newest] + 1.0
+    kinds["visits_since_visit"] = np.asarray(behind[newest] + 1.0, np.float64)
     nothing = np.zeros(len(keys))
     names = own_names(spec.decay_days, spec.hour_widths)
     return Table(keys, np.stack([kinds.get(name, nothing) for name in names], 1))

@@ -25,6 +25,13 @@ class HabitSpec(Spec):
     other_kind: Share = Field(description="weight of a day of the other kind")
 
 
+class OrderSpec(Spec):
+    """The cheap score that orders the candidates and cuts the pool: weights of log(1 + 10 counter)."""
+
+    known: dict[str, float] = Field(description="where the target's time is known")
+    hidden: dict[str, float] = Field(description="where it is hidden; counters that need it are 0 there")
+
+
 class EvidenceSpec(Spec):
     history: Literal["all", "train_prefix"]
     target_time: Literal["known", "hidden"]
@@ -35,7 +42,7 @@ class EvidenceSpec(Spec):
     habit: HabitSpec
     gap_width: Positive = Field(description="standard deviation of the match of elapsed gaps, in log hours")
     near_km: tuple[Positive, ...]
-    order: dict[str, float] = Field(description="cheap score of a candidate: weights of log(1 + counter)")
+    order: OrderSpec
     blackout_days: NonNegative = Field(
         description="train_prefix: a train query's training history ends 0 to this many days before its trajectory"
     )
@@ -45,7 +52,12 @@ class EvidenceSpec(Spec):
     @model_validator(mode="after")
     def _order_names_counters(self) -> Self:
         names = counter_names(self.decay_days, self.hour_widths, self.near_km)
-        unknown = sorted(set(self.order) - set(names))
+        unknown = sorted((self.order.known.keys() | self.order.hidden.keys()) - set(names))
         if unknown:
             raise ValueError(f"order: no counter named {', '.join(unknown)}; there are {', '.join(names)}")
         return self
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """The order that applies."""
+        return self.order.known if self.target_time == "known" else self.order.hidden

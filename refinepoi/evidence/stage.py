@@ -8,7 +8,9 @@ from refinepoi.evidence.spec import EvidenceSpec
 
 @stage(version=1, makes=Evidence, name="count_evidence")
 def count_evidence(context: Context, spec: EvidenceSpec, trajectories: Artifact[Trajectories]) -> None:
-    from refinepoi.evidence.count import count
+    from refinepoi.evidence.count import count, coverage
 
-    evidence = count(trajectories.load(), spec, lambda chunks: context.progress(chunks, unit="chunk"))
+    visits = trajectories.load()
+    evidence = count(visits, spec, lambda chunks: context.progress(chunks, unit="chunk"))
+    context.log.metrics(coverage(evidence, visits), 0)
     evidence.save(context.folder)

@@ -87,7 +87,7 @@ def save(lm: LanguageModel, folder: Path) -> None:
 @contextmanager
 def _generator_of(spec: ScratchModel | LocalModel) -> Iterator[None]:
     """Torch's generator as the spec seeds it; afterwards it is as it was before."""
-    if True:
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec.seed)
         yield
 

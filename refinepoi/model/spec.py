@@ -1,5 +1,6 @@
 """Which language model. Values in `conf/model`."""
 
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -52,6 +53,12 @@ class LocalModel(Spec):
     path: str = Field(min_length=1)
     lora: Lora | None = Field(description="null: all weights are trained")
     seed: int = Field(ge=0)
+
+    def problems(self) -> list[str]:
+        """What can be seen without loading the model."""
+        if not (Path(self.path) / "config.json").is_file():
+            return [f"model.path: no model in {self.path!r}; give a Hugging Face folder that holds config.json"]
+        return []
 
 
 ModelSpec = Annotated[ScratchModel | LocalModel, Field(discriminator="kind")]

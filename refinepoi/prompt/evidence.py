@@ -1,9 +1,10 @@
 """The `evidence` prompt: what counting knows, as words a small model can read (docs/method.md sections 5 and 6).
 
-    d4 h19 g3 <A_1,2><B_3,4> d4 h12 <A_5,6><B_0,1> d4 h18 list <A_5,6><B_0,1> a12 b0 c7 <A_1,2><B_3,4> a3 b9 c0 answer
+    d4 h19 g3 <A_1,2><B_3,4> d4 h12 <A_5,6><B_0,1> d4 h18 list a12 b0 c7 <A_5,6><B_0,1> a3 b9 c0 <A_1,2><B_3,4> answer
 
 The target's weekday, hour and gap since the last visit (`d? h? g?` where hidden), the remembered visits as ID, weekday
-and hour, then the candidates as ID and counters. Each counter has words of its own: no position must be counted.
+and hour, then the candidates as counters and ID. Each counter has words of its own: no position must be counted. The
+ID comes last, because a causal model has then read a candidate's evidence where it reads the ID it may copy.
 """
 
 from collections.abc import Sequence
@@ -47,4 +48,4 @@ class EvidenceTemplate(Template):
 
     def candidates(self, query: int) -> IntArray:
         pois, counters = self.shown.of(query)
-        return np.concatenate([self.ids + pois[:, None], counters], axis=1)
+        return np.concatenate([counters, self.ids + pois[:, None]], axis=1)

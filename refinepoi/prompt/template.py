@@ -22,6 +22,7 @@ class Written:
 
     text: str
     tokens: int
+    visible: int
     visits: int
     candidates: int
     dropped_visits: int
@@ -75,6 +76,7 @@ class Template(ABC):
         return Written(
             text=self.pieces.text(numbers),
             tokens=int(costs[numbers].sum()),
+            visible=len(visible),
             visits=len(shown),
             candidates=kept,
             dropped_visits=len(relevant) - len(shown),

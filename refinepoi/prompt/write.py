@@ -95,7 +95,7 @@ def choose(
 
 def _report(written: list[Written], splits: np.ndarray) -> dict[str, dict[str, float]]:
     """By split: prompts, mean and greatest length, mean of what is shown, and what the budget took away."""
-    names = ("tokens", "visits", "candidates", "dropped_visits", "dropped_candidates")
+    names = ("tokens", "visible", "visits", "candidates", "dropped_visits", "dropped_candidates")
     counts = np.array([[getattr(one, name) for name in names] for one in written], np.int64).reshape(-1, len(names))
     report: dict[str, dict[str, float]] = {}
     for number, split in enumerate(SPLITS):
@@ -106,11 +106,12 @@ def _report(written: list[Written], splits: np.ndarray) -> dict[str, dict[str, f
             "prompts": len(mine),
             "tokens_mean": round(float(mine[:, 0].mean()), 2),
             "tokens_max": int(mine[:, 0].max()),
-            "visits_mean": round(float(mine[:, 1].mean()), 2),
-            "candidates_mean": round(float(mine[:, 2].mean()), 2),
-            "dropped_visits": int(mine[:, 3].sum()),
-            "dropped_candidates": int(mine[:, 4].sum()),
-            "prompts_shortened": int((mine[:, 3:] > 0).any(1).sum()),
+            "visible_mean": round(float(mine[:, 1].mean()), 2),  # visits the memory could choose from
+            "visits_mean": round(float(mine[:, 2].mean()), 2),
+            "candidates_mean": round(float(mine[:, 3].mean()), 2),
+            "dropped_visits": int(mine[:, 4].sum()),  # chosen by the memory, taken away by the budget
+            "dropped_candidates": int(mine[:, 5].sum()),
+            "prompts_shortened": int((mine[:, 4:] > 0).any(1).sum()),
         }
     return report
 

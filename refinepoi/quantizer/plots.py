@@ -130,7 +130,7 @@ def _blur(values: F64, height: int, width: int) -> F64:
 def level_map(level: int, grid: tuple[int, int], codes: npt.NDArray[np.integer], weights: F32 | None) -> Figure:
     """U-matrix (how far a cell's vector is from its neighbours') and hit map (POIs per cell) of one level."""
     height, width = grid
-    figure = Figure(figsize=(11, 5.1) if weights is not None else (5.8, 5.1), layout="constrained")
+    figure = Figure(figsize=(11.4, 5.4) if weights is not None else (6, 5.4), layout="constrained")
     figure.suptitle(f"Level {level + 1}, {height}x{width}", color=INK, fontsize=13)
     panels: list[Axes] = list(figure.subplots(1, 1 if weights is None else 2, squeeze=False)[0])
     hits = np.bincount(codes, minlength=height * width).reshape(height, width).astype(float)

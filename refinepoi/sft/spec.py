@@ -57,6 +57,7 @@ class TrainSft(Spec):
     weight_decay: NonNegative
     beta2: float = Field(gt=0, lt=1, description="decay of AdamW's second moment")
     max_grad_norm: Positive
+    precision: Literal["float32", "bfloat16"] = Field(description="bfloat16 pays on GPUs only")
 
     log_every: Count = Field(description="steps between points of the loss curve")
     eval_every: Count = Field(description="steps between validations; there is one before the first step, too")

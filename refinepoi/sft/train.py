@@ -150,5 +150,8 @@ def _rename(logs: Mapping[str, Any]) -> dict[str, float]:
     """The trainer's log entries under our names. A loss that is no number ends the run."""
     if "loss" in logs and not np.isfinite(logs["loss"]):
         raise UserError("sft.*.learning_rate: the loss is not finite any more; lower it")
+    if "loss" not in logs:  # the summary at the end
+        return {}
     names = {"loss": "loss", "learning_rate": "learning_rate", "grad_norm": "gradient_norm"}
+    names["tokens_per_second"] = "tokens_per_second"
     return {ours: float(logs[theirs]) for theirs, ours in names.items() if theirs in logs}

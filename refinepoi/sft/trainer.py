@@ -5,6 +5,7 @@ checkpoint reads exactly what the first one would have read.
 """
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -59,13 +60,21 @@ class AnswerTrainer(Trainer):
             callbacks=[watch],
         )
         self.loss = loss
+        self.tokens, self.clock = 0, time.perf_counter()
         self.loss_is_scaled_for_ga = True  # by Collator.norm, over all parts
         self.remove_callback(PrinterCallback)
 
     def compute_loss(
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
+        self.tokens += int(inputs["attention_mask"].sum())
         return self.loss(model, inputs)
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Adds the speed since the last entry; padding is not counted, validation is."""
+        now = time.perf_counter()
+        super().log({**logs, "tokens_per_second": self.tokens / (now - self.clock)}, *args, **kwargs)
+        self.tokens, self.clock = 0, now
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
         return SequentialSampler(self.train_dataset)  # type: ignore[arg-type]
@@ -92,7 +101,7 @@ def settings(spec: TrainSft, phase: Phase, parts: Parts, folder: Path, cpu: bool
         adam_beta2=spec.beta2,
         max_grad_norm=spec.max_grad_norm,
         use_cpu=cpu,
-        bf16=False,
+        bf16=spec.precision == "bfloat16",
         activation_checkpointing=False,
         remove_unused_columns=False,
         dataloader_num_workers=0,

@@ -78,7 +78,7 @@ def test_seed_reaches_every_part_that_draws() -> None:
 
 
 REFUSALS = [
-    (["quantizer.levels=[16]"], "quantizer.levels.0: must be a grid written HEIGHTxWIDTH, such as 16x16 (got '16')"),
+    (["quantizer.levels=[16]"], "quantizer.levels.0: must be a grid written HEIGHTxWIDTH, such as 16x16 (got 16)"),
     (["reward.weights.rank=abc"], "reward.weights.rank: must be a number (got 'abc')"),
     (["reward.weights.rank=-1"], "reward.weights.rank: must be greater than or equal to 0 (got -1)"),
     (["reward.weights.rank=nan"], "reward.weights.rank: must be a finite number (got nan)"),

@@ -11,10 +11,10 @@ import pytest
 from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
 from refinepoi.core.seeding import generator
 from refinepoi.evidence.count import count
-from refinepoi.evidence.names import CONTEXT
+from refinepoi.evidence.names import CONTEXT, counter_names
 from refinepoi.evidence.spec import EvidenceSpec
 
-USERS, PLACES, ROWS = 5, 9, 220
+USERS, PLACES, ROWS = 5, 9, 150
 DAY = 86_400
 NEVER = -(10**12)
 
@@ -60,7 +60,10 @@ def settings(**changes: Any) -> EvidenceSpec:
             "habit": {"hour_width": 1.0, "recency_days": 20.0, "same_kind": 0.5, "other_kind": 0.15},
             "gap_width": 0.5,
             "near_km": (1.0, 5.0),
-            "order": {"user_count": 0.7, "near_5km": 0.9, "crowd_next": 0.4, "popularity": 0.1},
+            "order": {
+                "known": {"user_count": 0.7, "near_5km": 0.9, "crowd_next": 0.4, "popularity_hour": 0.1},
+                "hidden": {"user_recent_share": 0.7, "near_5km": 0.9, "popularity": 0.1},
+            },
             "blackout_days": 12.0,
             "chunk": 7,
             "seed": 3,
@@ -97,7 +100,7 @@ class Slow:
         self.seen, self.prefix = earlier, here
         self.last = earlier[-1] if earlier else None
         if self.hidden:
-            first = [r["utc"] for r in self.rows if r["split"] == query["split"]][0]
+            first = next(r["utc"] for r in self.rows if r["split"] == query["split"])
             self.now = self.last["utc"] if self.last else first
             cutoff = min(end, self.now + 1 if self.last else first)
         else:
@@ -106,15 +109,10 @@ class Slow:
 
     def counters(self, place: int) -> dict[str, float]:
         habit, target, last = self.spec.habit, self.target, self.last
-        c: dict[str, float] = dict.fromkeys(
-            [*(f"user_decay_{d:g}d" for d in self.spec.decay_days), *(f"user_hour_{w:g}h" for w in self.spec.hour_widths)], 0.0
-        )  # fmt: skip
-        c |= dict.fromkeys(
-            "user_count user_prefix user_next user_next_gap user_next_hour user_next_gap_hour user_next2 user_hour_weekday "
-            "user_hour_recent user_habit user_gap_habit recent user_freshness user_interval days_since_visit visits_since_visit popularity popularity_hour crowd_next "
-            "crowd_next_gap".split(),
-            0.0,
-        )
+        plain = [name for name in counter_names((), (), ()) if not name.endswith("_share")]
+        c: dict[str, float] = dict.fromkeys([*plain, "recent"], 0.0)
+        c |= {f"user_decay_{days:g}d": 0.0 for days in self.spec.decay_days}
+        c |= {f"user_hour_{width:g}h": 0.0 for width in self.spec.hour_widths}
 
         def linked(row: dict[str, Any], to: dict[str, Any] | None) -> bool:
             return to is not None and row["before"] is not None and row["before"] in self.seen
@@ -209,7 +207,11 @@ def test_agrees_with_plain_loops(history: str, target_time: str) -> None:
     for number in range(world.queries.height):
         slow.query(number)
         expected = [slow.counters(place) for place in range(PLACES)]
-        for share, part in (("user_habit_share", "user_habit"), ("user_gap_habit_share", "user_gap_habit"), ("user_recent_share", "recent")):
+        for share, part in (
+            ("user_habit_share", "user_habit"),
+            ("user_gap_habit_share", "user_gap_habit"),
+            ("user_recent_share", "recent"),
+        ):
             total = sum(c[part] for c in expected)
             for c in expected:
                 c[share] = c[part] / total if total else 0.0
@@ -217,6 +219,6 @@ def test_agrees_with_plain_loops(history: str, target_time: str) -> None:
         assert sorted(found) == list(range(PLACES))  # pools as large as the catalogue: every place is a candidate
         wanted = np.array([[expected[place][name] for name in evidence.names] for place in found])
         np.testing.assert_allclose(evidence.counters[number], wanted, rtol=2e-6, atol=1e-7)
-        score = [sum(w * math.log1p(expected[p][n]) for n, w in spec.order.items()) for p in found]
+        score = [sum(w * math.log1p(10 * expected[p][n]) for n, w in spec.weights.items()) for p in found]
         assert all(a >= b - 1e-9 for a, b in itertools.pairwise(score))
         np.testing.assert_allclose(evidence.context[number], slow.context(), rtol=1e-6)

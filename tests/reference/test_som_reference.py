@@ -37,6 +37,15 @@ def test_equals_the_equations(height, width, end):
     assert np.abs(som.fit(x).weights_ - expected).max() <= 1e-5
 
 
+def test_nodes_far_from_all_rows_follow_the_nearest_hit():
+    """Two rows on a long map: most nodes are reached by weights of 1e-20 to 1e-110 only, and take the mean of those."""
+    x = blobs(2, 6, seed=5)
+    som = BatchSOM(1, 8, epochs=4, sigma_end=0.3)
+    som.start(Rows.survey(x))
+    expected = reference(x, som.weights_.astype(np.float64), 1, 8, som.sigmas_)
+    assert np.abs(som.fit(x).weights_ - expected).max() <= 1e-5
+
+
 def through_minisom(x, start, height, width, sigmas):
     """MiniSom.train_batch_offline, one iteration per sigma: at iteration 0 its decays return the start sigma."""
     som = MiniSom(height, width, x.shape[1], sigma=float(sigmas[0]), learning_rate=1.0)

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from refinepoi.core.tracking import StageLog
 from refinepoi.encoder.module import ContrastiveEncoder
 from refinepoi.encoder.spec import EncoderSpec
 from refinepoi.encoder.stage import train
-from refinepoi.encoder.training import newest_whole
+from refinepoi.encoder.training import BestWeights, newest_whole
 
 MakeSpec = Callable[..., EncoderSpec]
 FILES = ("vectors.npy", "quality.json", "encoder.safetensors")
@@ -90,6 +91,15 @@ def test_training_brings_partners_together_and_keeps_the_best_epoch(
     assert facts["best_epoch"] == int(np.argmin(losses)) and facts["validation_loss"] == min(losses)
     np.testing.assert_allclose(facts["alignment"], log.curve[int(np.argmin(losses))]["alignment"], rtol=1e-5)
     assert facts["covisit_recall@10"] > facts["raw_covisit_recall@10"] + 0.1
+
+
+def test_weights_of_the_lowest_loss_are_kept() -> None:
+    best, network = BestWeights(), torch.nn.Linear(1, 1)
+    for epoch, loss in enumerate([3.0, 1.0, 2.0, float("nan"), 1.0]):
+        torch.nn.init.constant_(network.weight, epoch)
+        trainer = SimpleNamespace(callback_metrics={"validation_loss": torch.tensor(loss)}, current_epoch=epoch)
+        best.on_validation_end(trainer, SimpleNamespace(network=network))  # type: ignore[arg-type]
+    assert (best.loss, best.epoch) == (1.0, 1) and best.weights is not None and best.weights["weight"].item() == 1
 
 
 @pytest.mark.parametrize("last", [0, 1, 3])
@@ -163,24 +173,38 @@ def test_ctrl_c_is_a_keyboard_interrupt_and_can_be_pressed_again(
     assert not (tmp_path / "a" / "vectors.npy").exists()
 
 
+def test_sigterm_ends_as_a_failure_and_can_be_resumed(bench: Bench, make_spec: MakeSpec, tmp_path: Path) -> None:
+    spec = make_spec(epochs=4)
+    bench(tmp_path / "whole", spec)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(DyingLog, "metrics", lambda self, values, step: signal.raise_signal(signal.SIGTERM))
+        bench(tmp_path / "cut", spec)
+    assert ended.value.code == 143 and signal.getsignal(signal.SIGTERM) is before
+    assert len(checkpoints(tmp_path / "cut")) == 1  # the epoch under way was finished and kept
+    bench(tmp_path / "cut", spec)
+    assert same(tmp_path / "cut", tmp_path / "whole")
+
+
 def test_training_is_silent_and_leaves_no_folder(
     bench: Bench,
     make_spec: MakeSpec,
     tmp_path: Path,
     capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     monkeypatch.setenv("SLURM_NTASKS", "2")  # a cluster job is no reason to wait for other processes
     monkeypatch.setenv("SLURM_JOB_NAME", "train")
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, caplog.at_level(logging.INFO):
         warnings.simplefilter("always")
         with pytest.raises(RuntimeError, match="killed"):
             bench(tmp_path / "a", make_spec(epochs=3), last=1)
         bench(tmp_path / "a", make_spec(epochs=3))
     assert [str(warning.message) for warning in caught] == []
-    assert capfd.readouterr() == ("", "")
+    assert capfd.readouterr() == ("", "") and caplog.records == []
     assert list((tmp_path / "here").iterdir()) == []
     assert {path.name for path in (tmp_path / "a").iterdir()} == {
         "vectors.npy", "quality.json", "encoder.safetensors", ".work",
@@ -259,6 +283,7 @@ def test_feature_dropout_hides_columns_and_whole_blocks(
     for start, stop in features.blocks.values():
         assert (rows[:, start:stop] == rows[:, start : start + 1]).all()
         assert 0.45 < float(rows[:, start].mean()) < 0.55
+    assert 0.4 < float((rows[:, 0] == rows[:, 4]).float().mean()) < 0.6  # blocks are hidden one by one
     rows = seen(dropout__columns=0.2, dropout__blocks=0.0)
     assert set(rows.unique().tolist()) == {0.0, 1.25} and 0.97 < float(rows.mean()) < 1.03
     assert torch.equal(seen(dropout__columns=0.0, dropout__blocks=0.0), torch.ones(48 * 40, 12))
@@ -291,6 +316,7 @@ def test_killed_process_resumes_to_the_same_bytes(bench: Bench, make_spec: MakeS
 CHILD = """
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from refinepoi.artifacts.features import Features
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.core.runtime import Runtime

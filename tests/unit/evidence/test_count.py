@@ -8,10 +8,11 @@ import pytest
 
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
-from refinepoi.evidence.count import count
+from refinepoi.evidence.count import count, coverage
 from refinepoi.evidence.spec import EvidenceSpec
 
 USERS, PLACES, ROWS = 4, 12, 120
+ORDER = {"user_count": 1.0, "near_1km": 0.3, "crowd_next": 0.3}
 SETTINGS = [("all", "known"), ("all", "hidden"), ("train_prefix", "known"), ("train_prefix", "hidden")]
 
 
@@ -27,9 +28,9 @@ def settings(**changes: Any) -> EvidenceSpec:
             "habit": {"hour_width": 1.0, "recency_days": 20.0, "same_kind": 0.5, "other_kind": 0.15},
             "gap_width": 0.5,
             "near_km": (1.0, 5.0),
-            "order": {"user_count": 1.0, "near_1km": 0.3, "crowd_next": 0.3},
+            "order": {"known": ORDER, "hidden": ORDER},
             "blackout_days": 5.0,
-            "chunk": 16,
+            "chunk": 100,
             "seed": 0,
         }
         | changes
@@ -82,7 +83,7 @@ def test_rows_at_or_after_the_target_change_nothing(history: str, target_time: s
     checkins, spec = table(1), settings(history=history, target_time=target_time)
     rows, draw = targets(checkins), np.random.default_rng(2)
     before = count(world(checkins, rows), spec)
-    for query in range(0, len(rows), 3):
+    for query in range(0, len(rows), 5):
         now = checkins["utc"][int(rows[query])]
         columns = {name: checkins[name].to_numpy().copy() for name in checkins.columns}
         at, after = columns["utc"] >= now, columns["utc"] > now
@@ -101,7 +102,7 @@ def test_the_last_visit_before_the_target_changes_it(history: str, target_time: 
     rows = targets(checkins)
     before = count(world(checkins, rows), spec)
     checked = 0
-    for query in np.flatnonzero(before.context[:, before.context_names.index("prefix_length")] > 0)[::3]:
+    for query in np.flatnonzero(before.context[:, before.context_names.index("prefix_length")] > 0)[::4]:
         user, now = checkins["user"][int(rows[query])], checkins["utc"][int(rows[query])]
         past = np.flatnonzero((checkins["user"].to_numpy() == user) & (checkins["utc"].to_numpy() < now))
         poi = checkins["poi"].to_numpy().copy()
@@ -120,15 +121,29 @@ def test_hidden_uses_nothing_of_the_targets_time() -> None:
         spec = settings(history=history, target_time="hidden")
         before = count(world(checkins, rows), spec)
         visits = before.context[:, before.context_names.index("history_visits")]
-        for query in [q for q in alone if visits[q] > 0][::3]:
+        for query in [q for q in alone if visits[q] > 0][::4]:
             late = pl.when(pl.int_range(pl.len()) == int(rows[query])).then(300).otherwise(0)  # the clock's step is 600
             later = checkins.with_row_index("was").with_columns(pl.col("utc") + late, pl.col("local") + late)
             later = later.sort("utc", maintain_order=True)
             moved = np.argsort(later["was"].to_numpy())[rows]
             assert same(before, count(world(later.drop("was"), moved), spec), query)
-        for name in ("user_habit", "user_next_gap", "popularity_hour", "crowd_next_gap"):
-            assert not before.counter(name).any()
-        assert np.isnan(before.context[:, [before.context_names.index(n) for n in ("hour", "weekday", "gap_hours")]]).all()
+        assert before.facts["always_zero"] == [n for n in before.names if not before.counter(n).any()]
+        for name in ("hour", "weekday", "gap_hours"):
+            assert np.isnan(before.context[:, before.context_names.index(name)]).all()
+
+
+def test_every_counter_counts_something_where_the_time_is_known() -> None:
+    evidence = count(world(table(3), targets(table(3))), settings())
+    assert evidence.facts["always_zero"] == [n for n in evidence.names if not evidence.counter(n).any()] == []
+
+
+def test_coverage_by_hand() -> None:
+    trajectories = world(table(1), targets(table(1)))
+    evidence = count(trajectories, settings(candidates=20))
+    targeted = trajectories.queries["target"].to_numpy()
+    test = trajectories.query_rows("test")
+    hits = [targeted[q] in evidence.candidates[q, :10].tolist() for q in test]
+    assert coverage(evidence, trajectories)["test_targets_in_first_10"] == sum(hits) / len(hits)
 
 
 def test_train_prefix_hides_the_users_other_visits_after_training() -> None:
@@ -136,11 +151,12 @@ def test_train_prefix_hides_the_users_other_visits_after_training() -> None:
     rows = targets(checkins)
     test = np.flatnonzero(checkins["split"].to_numpy()[rows] == 2)
     trajectory = checkins["trajectory"].to_numpy()
-    for query in test:
+    for query in test[::2]:
         outside = (checkins["split"].to_numpy() == 1) & (trajectory != trajectory[rows[query]])
         user = checkins["user"].to_numpy()
-        moved = np.where(outside, (user + 1) % USERS, user)  # their places, their times and the gaps after them are gone
-        changed, plain = world(checkins.with_columns(user=pl.Series(moved, dtype=pl.Int32)), rows), world(checkins, rows)
+        moved = np.where(outside, (user + 1) % USERS, user)  # gone with their places, times and the gaps after them
+        changed = world(checkins.with_columns(user=pl.Series(moved, dtype=pl.Int32)), rows)
+        plain = world(checkins, rows)
         prefix, all_ = settings(history="train_prefix"), settings()
         assert same(count(plain, prefix), count(changed, prefix), query)
         assert not same(count(plain, all_), count(changed, all_), query)
@@ -167,7 +183,7 @@ def test_chunks_change_nothing() -> None:
 
 def test_every_visited_place_comes_before_the_rest_where_the_order_says_so() -> None:
     trajectories = world(table(1), targets(table(1)))
-    evidence = count(trajectories, settings(candidates=5, order={"user_count": 1.0}))
+    evidence = count(trajectories, settings(candidates=5, order={"known": {"user_count": 1.0}, "hidden": {}}))
     for candidates, visits in zip(evidence.candidates, evidence.counter("user_count"), strict=True):
         held = candidates[candidates >= 0]
         assert len(set(held.tolist())) == len(held)

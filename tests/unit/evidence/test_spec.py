@@ -22,7 +22,7 @@ def test_default_is_valid() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"order": {"user_cuont": 1.0}}, "no counter named user_cuont"),
+        ({"order": {"known": {"user_cuont": 1.0}, "hidden": {}}}, "no counter named user_cuont"),
         ({"decay_days": (7.0,)}, "user_decay_30d"),  # the order still names it
         ({"history": "some"}, "train_prefix"),
         ({"candidates": 0}, "greater than or equal to 1"),

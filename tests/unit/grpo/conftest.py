@@ -59,6 +59,7 @@ def make_prompts(ids: SemanticIds) -> Prompts:
 
 @pytest.fixture(scope="session")
 def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    import refinepoi.grpo.train  # noqa: F401  (what libraries print when they are first imported is not the run's)
     from refinepoi.model.load import build, save
 
     cells = np.random.default_rng(1).choice(16, PLACES, replace=False)

@@ -24,16 +24,19 @@ def column(context: Any, name: str) -> list[float]:
     return [row[name] for row in context.log.curve if name in row]
 
 
-def test_learns_and_is_quiet(run: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    policy, context = run(steps=40, prompts_per_step=8, eval_every=20, save_every=20, eval_queries=24)
+@pytest.mark.parametrize("credit", ["item", "list"])
+def test_learns_and_is_quiet(run: Any, capfd: pytest.CaptureFixture[str], credit: str) -> None:
+    policy, context = run(
+        steps=30, prompts_per_step=8, credit=credit, eval_every=15, save_every=15, eval_queries=24, keep="best"
+    )
     printed = capfd.readouterr()
     assert printed.out == "" and printed.err == ""
     reward, mrr = column(context, "reward"), column(context, "validation/MRR")
     assert sum(reward[-5:]) / 5 > sum(reward[:5]) / 5 + 0.3
     assert len(mrr) == 3 and max(mrr) > mrr[0] + 0.1
-    assert policy.facts["step"] == [0, 20, 40][mrr.index(max(mrr))]
+    assert policy.facts["step"] == [0, 15, 30][mrr.index(max(mrr))]
     for name in ("format", "distinct", "length"):  # a constrained list earns these always
-        assert column(context, f"reward/{name}") == pytest.approx([1.0] * 40)
+        assert column(context, f"reward/{name}") == pytest.approx([1.0] * 30)
     first = next(row for row in context.log.curve if "reward" in row)
     assert first["reward"] == pytest.approx(1.0 + 2 * first["reward/rank"] + 0.5 * first["reward/soft"], abs=1e-5)
     assert {"loss", "entropy", "frac_reward_zero_std", "grad_norm", "learning_rate"} <= set(first)

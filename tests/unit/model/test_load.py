@@ -96,7 +96,7 @@ def test_a_lora_is_merged_when_saved(
     save(lm, tmp_path)
     loaded = load(tmp_path)
     assert torch.equal(logits(lm, prompts), trained)  # saving left the model as it was
-    assert difference(trained, logits(loaded, prompts)) <= 1e-5  # merging rounds once
+    assert difference(trained, logits(loaded, prompts)) <= 1e-5 * float(trained.abs().max())  # merging rounds once
     save(loaded, tmp_path / "again")
     assert difference(logits(loaded, prompts), logits(load(tmp_path / "again"), prompts)) <= 1e-6
     assert not list(tmp_path.glob("adapter*"))

@@ -9,6 +9,7 @@ import torch
 
 from refinepoi.core.errors import DataError, UserError
 from refinepoi.quantizer import som as som_module
+from refinepoi.quantizer.initial import first_weights
 from refinepoi.quantizer.rows import BLOCK, Rows
 from refinepoi.quantizer.som import BatchSOM
 
@@ -81,6 +82,16 @@ def test_topologies_and_starts_train():
     for settings in ({"topology": "toroidal"}, {"topology": "hexagonal"}, {"init": "random"}, {"decay": "cosine"}):
         errors = BatchSOM(6, 6, epochs=15, **settings).fit(mixture()).quantization_errors_
         assert errors[-1] < 0.6 * errors[0], settings
+
+
+def test_training_starts_from_the_first_weights():
+    rows, som = Rows.survey(mixture()), BatchSOM(5, 6, init="sample", seed=2)
+    som.start(rows)
+    expected = first_weights(rows, som.lattice, "sample", 2) + rows.mean
+    np.testing.assert_allclose(som.weights_, expected, rtol=1e-6, atol=1e-6)
+    assert som.sigmas_[0] == pytest.approx(6 / 4)
+    som.start(rows, np.arange(30 * 8))
+    assert (som.weights_.ravel() == np.arange(30 * 8)).all()
 
 
 def test_scikit_learn_conventions():
