@@ -1,5 +1,6 @@
 """`refinepoi --help`: groups and options read from the folders, goals, examples. Imports nothing heavy."""
 
+import re
 from pathlib import Path
 
 from refinepoi import __version__
@@ -21,8 +22,9 @@ def help_page() -> str:
     root = config_root()
     groups = sorted(folder.name for folder in (root / "conf").iterdir() if folder.is_dir())
     lines = [f"refinepoi {__version__}: check-ins -> semantic IDs -> language model -> ranked next places", ""]
-    lines += ["usage: refinepoi [group=option ...] [key.path=value ...] [-m]", "", "groups and their options:"]
-    lines += [f"  {group:<16} {_options(root / 'conf' / group)}" for group in groups]
+    lines += ["usage: refinepoi [group=option ...] [key.path=value ...] [-m]", "", "groups and their options (* is the default):"]
+    chosen = dict(re.findall(r"^  - (\w+): (\w+)$", (root / "conf" / "config.yaml").read_text(encoding="utf-8"), re.M))
+    lines += [f"  {group:<16} {_options(root / 'conf' / group, chosen.get(group))}" for group in groups]
     lines += ["", "named sets of overrides:"]
     lines += [f"  {folder:<16} {_options(root / folder)}" for folder in ("experiments", "multirun_sweeps")]
     lines += ["", "goals (goal=...: that artifact and what it needs are made, no more):"]
@@ -32,5 +34,6 @@ def help_page() -> str:
     return "\n".join(lines)
 
 
-def _options(folder: Path) -> str:
-    return " ".join(sorted(file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml")))
+def _options(folder: Path, default: str | None = None) -> str:
+    names = sorted(file.relative_to(folder).with_suffix("").as_posix() for file in folder.rglob("*.yaml"))
+    return " ".join(f"{name}*" if name == default else name for name in names)

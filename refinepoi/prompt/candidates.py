@@ -1,4 +1,4 @@
-"""Candidates of the evidence as pieces: for each query `[ID, counter, counter, ...]` in evidence or shuffled order."""
+"""Candidates of the evidence as pieces: POIs and quantised counters of each query, in evidence or shuffled order."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -28,6 +28,7 @@ def random_world(seed: int) -> Trajectories:
     utc, user = utc[order], user[order]
     poi = draw.zipf(1.5, ROWS) % PLACES
     split = np.searchsorted([int(ROWS * 0.6), int(ROWS * 0.8)], np.arange(ROWS), "right")
+    split[draw.random(ROWS) < 0.1] = 1  # no clean cut in time: training visits after others that are not
     trajectory = user * 100 + (utc - utc[0]) // (3 * DAY)
     checkins = pl.DataFrame(
         {"user": user, "poi": poi, "utc": utc, "local": utc - 4 * 3600, "trajectory": trajectory, "split": split}

@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from refinepoi.core.errors import UserError
 from refinepoi.prompt.bins import check_counters, fit_edges, prefixes, quantise
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # shared cores
 
 VALUES = arrays(np.float32, st.integers(1, 60), elements=st.floats(0, 1e6, width=32))
 
@@ -33,6 +35,7 @@ def test_counters_without_positive_values_have_one_bin() -> None:
     assert quantise(np.array([0.0, 5.0], np.float32), fit_edges(np.zeros(5, np.float32), 24)).tolist() == [0, 1]
 
 
+@PATIENT
 @given(VALUES, st.integers(2, 30))
 def test_bins_keep_the_order_and_stay_in_range(values: np.ndarray, bins: int) -> None:
     found = quantise(values, fit_edges(values, bins))

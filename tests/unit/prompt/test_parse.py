@@ -3,23 +3,27 @@ import typing
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.prompt.parse import Answer, parse_answer, write_answer
+
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # shared cores
 
 IDS = SemanticIds(np.array([[0, 0], [0, 1], [5, 6], [15, 15]], np.int32), ((4, 4), (4, 4)), "nearest_free")
 DEEP = SemanticIds(np.array([[0, 0, 0], [0, 1, 2]], np.int32), ((4, 4), (4, 4), (1, 3)), "suffix")
 A, B, C, D = IDS.texts  # <A_0,0><B_0,0>  <A_0,0><B_0,1>  <A_1,1><B_1,2>  <A_3,3><B_3,3>
 
 
+@PATIENT
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=15), st.none() | st.text().filter(lambda t: "think>" not in t))
 def test_parse_is_the_inverse_of_write(pois: list[int], reasoning: str | None) -> None:
     answer = parse_answer(write_answer(pois, IDS, reasoning), IDS)
     assert answer == Answer(tuple(pois), tuple(IDS.texts[p] for p in pois), True, reasoning)
 
 
+@PATIENT
 @given(st.lists(st.integers(0, 1), min_size=1), st.lists(st.sampled_from(["", " ", "\n", "\t "]), min_size=20))
 def test_blanks_between_tokens_are_tolerated(pois: list[int], blanks: list[str]) -> None:
     tokens = write_answer(pois, DEEP).replace("><", ">|<").split("|")
@@ -31,6 +35,7 @@ def test_blanks_between_tokens_are_tolerated(pois: list[int], blanks: list[str])
 SCRAPS = st.sampled_from([A, D, "<A_0,0>", "<B_1,1>", "<C_0,0>", "<think>", "</think>", " x "])
 
 
+@PATIENT
 @given(st.text() | st.lists(SCRAPS).map("".join))
 def test_any_text_parses(text: str) -> None:
     answer = parse_answer(text, IDS)

@@ -1,15 +1,18 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from refinepoi.prompt.pieces import ID_TOKEN
 from refinepoi.prompt.sanitise import LONGEST, sanitise
 
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # shared cores
+
 NASTY = st.text(alphabet=st.sampled_from("<>[]{}|\uff1c\uff1e〈≮A_1,2B é\u0338\u200b\u202e\n\t\x00") | st.characters())
 
 
+@PATIENT
 @given(NASTY)
 def test_nothing_that_could_open_a_token_survives(text: str) -> None:
     clean = sanitise(text)
@@ -21,6 +24,7 @@ def test_nothing_that_could_open_a_token_survives(text: str) -> None:
     assert unicodedata.is_normalized("NFC", clean)
 
 
+@PATIENT
 @given(NASTY)
 def test_sanitising_twice_changes_nothing(text: str) -> None:
     assert sanitise(sanitise(text)) == sanitise(text)

@@ -60,7 +60,7 @@ def test_evidence() -> None:
     assert prompts.table["prompt"].item() == (
         "d1 h19 g5 "
         "<A_0,0><B_1,1> d0 h8 <A_0,1><B_1,0> d1 h12 <A_1,0><B_0,1> d1 h12 "
-        "list <A_1,0><B_0,1> a1 b0 <A_0,1><B_1,0> a2 b1 answer"
+        "list a1 b0 <A_1,0><B_0,1> a2 b1 <A_0,1><B_1,0> answer"
     )
     assert prompts.table["answer"].item() == "<A_0,0><B_1,1><A_1,0><B_0,1><A_0,1><B_1,0>"
 
@@ -77,7 +77,7 @@ def test_evidence_drops_the_oldest_visit_then_the_last_candidate() -> None:
     assert short.table["prompt"].item().startswith("d1 h19 g5 <A_0,1><B_1,0> d1 h12 <A_1,0>")
     assert short.facts["shown"]["train"]["dropped_visits"] == 1
     shorter = write(EVIDENCE.model_copy(update={"budget": 5 + 4 + 3}))
-    assert shorter.table["prompt"].item() == "d1 h19 g5 list <A_1,0><B_0,1> a1 b0 answer"
+    assert shorter.table["prompt"].item() == "d1 h19 g5 list a1 b0 <A_1,0><B_0,1> answer"
     assert shorter.facts["shown"]["train"]["dropped_candidates"] == 1
     assert shorter.facts["shown"]["train"]["dropped_visits"] == 3
 
