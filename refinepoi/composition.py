@@ -6,6 +6,7 @@ also registers the folders `experiments/` and `multirun_sweeps/` as config group
 
 import difflib
 import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -60,7 +61,7 @@ def check(words: list[str], multirun: bool) -> Launch:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(config_root() / "conf"), version_base=VERSION_BASE):
         overrides = _parse(words)
-        fixed = [o.input_line for o in overrides if not o.is_sweep_override()]
+        fixed = [_line(o) for o in overrides if not o.is_sweep_override()]
         unknown = _unknown_keys(overrides)
         base = _compose([line for line in fixed if line not in unknown], with_hydra=True)
         multirun = multirun or (base.hydra.mode is not None and base.hydra.mode.name == "MULTIRUN")
@@ -121,7 +122,7 @@ def _about_group(text: str) -> str | None:
 def _unknown_keys(overrides: list[Override]) -> dict[str, str]:
     """Value overrides whose key exists neither in the composed tree nor as a group: input line -> problem."""
     groups = [o for o in overrides if _is_group(o.key_or_group) and not o.is_sweep_override()]
-    tree = _compose([o.input_line for o in groups])
+    tree = _compose([_line(o) for o in groups])
     unknown = {}
     for o in overrides:
         key = o.key_or_group
@@ -133,8 +134,12 @@ def _unknown_keys(overrides: list[Override]) -> dict[str, str]:
             continue
         near = difflib.get_close_matches(key, list(_keys(tree)), n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else "see refinepoi --help"
-        unknown[o.input_line] = f"{key}: unknown key (got {o.value()!r}); {hint}"
+        unknown[_line(o)] = f"{key}: unknown key (got {o.value()!r}); {hint}"
     return unknown
+
+
+def _line(override: Override) -> str:
+    return override.input_line or ""
 
 
 def _is_group(key: str) -> bool:
@@ -142,8 +147,8 @@ def _is_group(key: str) -> bool:
     return key in CONFIG_FOLDERS[1:] or "/" in key or (root / "conf" / key).is_dir()
 
 
-def _keys(node: DictConfig, prefix: str = "") -> Any:
-    for key in node:
+def _keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
+    for key in map(str, node):
         path = f"{prefix}{key}"
         yield path
         if not OmegaConf.is_missing(node, key) and isinstance(node._get_node(key), DictConfig):
@@ -166,5 +171,5 @@ def _points(base: DictConfig, sweeping: list[Override]) -> list[tuple[str, ...]]
         elif o.is_sweep_override():
             axes.append([f"{o.get_key_element()}={text}" for text in o.sweep_string_iterator()])
         else:
-            axes.append([o.input_line or ""])
+            axes.append([_line(o)])
     return list(itertools.product(*axes))

@@ -22,7 +22,11 @@ def help_page() -> str:
     root = config_root()
     groups = sorted(folder.name for folder in (root / "conf").iterdir() if folder.is_dir())
     lines = [f"refinepoi {__version__}: check-ins -> semantic IDs -> language model -> ranked next places", ""]
-    lines += ["usage: refinepoi [group=option ...] [key.path=value ...] [-m]", "", "groups and their options (* is the default):"]
+    lines += [
+        "usage: refinepoi [group=option ...] [key.path=value ...] [-m]",
+        "",
+        "groups and their options (* is the default):",
+    ]
     chosen = dict(re.findall(r"^  - (\w+): (\w+)$", (root / "conf" / "config.yaml").read_text(encoding="utf-8"), re.M))
     lines += [f"  {group:<16} {_options(root / 'conf' / group, chosen.get(group))}" for group in groups]
     lines += ["", "named sets of overrides:"]

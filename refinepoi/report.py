@@ -82,7 +82,9 @@ def sweep_table(folder: Path, jobs: int) -> tuple[str, int]:
     rows, failed = [], 0
     for number in range(jobs):
         file = folder / str(number) / "outcome.json"
-        outcome = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {"status": "missing"}
+        outcome: dict[str, Any] = {"status": "missing"}
+        if file.exists():
+            outcome = json.loads(file.read_text(encoding="utf-8"))
         failed += outcome["status"] != "done"
         metrics = outcome.get("metrics", {})
         shown = "  ".join(f"{name} {metrics[name]:.4f}" for name in ("Acc@1", "Acc@10", "MRR") if name in metrics)

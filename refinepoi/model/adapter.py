@@ -54,6 +54,8 @@ def merged(model: PeftModel) -> PreTrainedModel:
     for name, value in inner.state_dict().items():
         if ".lora_" in name or ".original_module." in name:
             continue
+        if ".modules_to_save." in name and f".modules_to_save.{ADAPTER}." not in name:
+            continue  # another adapter's copy: TRL keeps the warm start beside the trained one, as `ref`
         plain = name.replace(".base_layer.", ".").replace(f".modules_to_save.{ADAPTER}.", ".")
         weights[plain] = value + deltas[plain].to(value) if plain in deltas else value
     with torch.device("meta"):

@@ -1,9 +1,10 @@
-"""The settings tree: groups are packages, every file composes and validates, wrong settings are refused in our words."""
+"""The settings tree: groups are packages, every file validates, wrong settings are refused in our words."""
 
 import re
 from pathlib import Path
 
 import pytest
+
 from refinepoi.composition import check
 from refinepoi.core.errors import UserError
 from refinepoi.core.goals import GOALS
@@ -12,9 +13,17 @@ from refinepoi.experiment import Experiment, load_config, to_yaml
 ROOT = Path(__file__).resolve().parents[2]
 OUTSIDE = {"tracking": "core/tracking_spec.py", "runtime": "core/runtime.py"}
 GROUPS = sorted(folder.name for folder in (ROOT / "conf").iterdir() if folder.is_dir())
-OPTIONS = sorted(f.relative_to(ROOT / "conf").with_suffix("").as_posix() for f in (ROOT / "conf").rglob("*/*.yaml"))
-EXPERIMENTS = sorted(f.relative_to(ROOT / "experiments").with_suffix("").as_posix() for f in (ROOT / "experiments").rglob("*.yaml"))
-SWEEPS = sorted(f.relative_to(ROOT / "multirun_sweeps").with_suffix("").as_posix() for f in (ROOT / "multirun_sweeps").rglob("*.yaml"))
+
+
+def names(folder: str, pattern: str = "*.yaml") -> list[str]:
+    """Files below a folder, found recursively, as they are written on the command line."""
+    top = ROOT / folder
+    return sorted(file.relative_to(top).with_suffix("").as_posix() for file in top.rglob(pattern))
+
+
+OPTIONS = names("conf", "*/*.yaml")
+EXPERIMENTS = names("experiments")
+SWEEPS = names("multirun_sweeps")
 
 
 @pytest.fixture

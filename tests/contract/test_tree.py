@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from refinepoi.composition import check
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,5 +75,7 @@ def test_nothing_unsafe_on_a_read_path() -> None:
         r"pickle\.load|torch\.load\((?!.*weights_only=True)|allow_pickle\s*=\s*True|yaml\.load\(|"
         r"trust_remote_code\s*=\s*True|shell\s*=\s*True|weights_only\s*=\s*False"
     )
-    found = [f"{f}:{m.group()}" for f in (ROOT / "refinepoi").rglob("*.py") for m in [unsafe.search(f.read_text())] if m]
+    found = [
+        f"{f}:{m.group()}" for f in (ROOT / "refinepoi").rglob("*.py") for m in [unsafe.search(f.read_text())] if m
+    ]
     assert not found

@@ -13,10 +13,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = [
-    "dataset.users=30", "dataset.pois=80", "dataset.days=40",
+    "dataset.city.users=40", "dataset.city.pois=80", "dataset.city.days=60", "dataset.protocol.train_queries=last",
     "encoder.epochs=2", "quantizer.levels=[5x5,5x5]", "quantizer.epochs=3",
     "model.hidden=32", "model.layers=2", "model.heads=2", "model.kv_heads=2", "model.intermediate=64",
-    "sft.epochs=1", "grpo.steps=2", "grpo.num_generations=4", "grpo.prompts_per_step=4", "grpo.eval_queries=16",
+    "grpo.steps=2", "grpo.num_generations=4", "grpo.prompts_per_step=4", "grpo.eval_queries=16",
     "evaluation.scoring.resamples=100", "runtime.progress=false",
 ]  # fmt: skip
 
@@ -45,7 +45,9 @@ def test_a_run_leaves_everything_behind(first: tuple[Path, Path, str]) -> None:
     _, run, console = first
     metrics = json.loads((run / "metrics.json").read_text())
     assert {"protocol", "samples", "methods", "strata", "stages", "validation"} <= set(metrics)
-    assert {"policy", "warm_start", "counters_e", "counters_d", "user_frequency", "popularity"} <= set(metrics["methods"])
+    assert {"policy", "warm_start", "counters_e", "counters_d", "hour_frequency", "popularity"} <= set(
+        metrics["methods"]
+    )
     for method in metrics["methods"].values():
         assert {"Acc@1", "Acc@5", "Acc@10", "MRR"} <= set(method)
         assert 0 <= method["Acc@1"] <= method["Acc@5"] <= method["Acc@10"] <= 1
@@ -106,8 +108,9 @@ def test_killed_and_started_again(first: tuple[Path, Path, str], tmp_path: Path)
     _, run, _ = first
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-m", "refinepoi", *SMALL, "tracking=off"]
+    nowhere = subprocess.DEVNULL
     for seconds in (3, 5, 8, 12):
-        job = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        job = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=nowhere, stderr=nowhere)
         time.sleep(seconds)
         job.send_signal(signal.SIGKILL)
         job.wait()
@@ -118,7 +121,13 @@ def test_killed_and_started_again(first: tuple[Path, Path, str], tmp_path: Path)
 
 @pytest.mark.parametrize(
     "words",
-    [["seeed=1"], ["reward.weights.rank=-1"], ["dataset=nyc"], ["dataset=nyc", "dataset.path=/no/where"], ["a=1", "b=2"]],
+    [
+        ["seeed=1"],
+        ["reward.weights.rank=-1"],
+        ["dataset=nyc"],
+        ["dataset=nyc", "dataset.path=/no/where"],
+        ["a=1", "b=2"],
+    ],
     ids=" ".join,
 )
 def test_refusals_leave_with_2_and_no_folder(words: list[str], tmp_path: Path) -> None:

@@ -14,7 +14,6 @@ def tokenizer(world):
     return build(world.model, world.prompts).tokenizer
 
 
-
 def test_answers_end_and_weigh_the_first_item(world, tokenizer):
     some = answer_examples(
         world.prompts, world.semantic_ids, tokenizer, world.changed(answers={"absent_target": "keep"}).answers

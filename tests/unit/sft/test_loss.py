@@ -15,8 +15,8 @@ def model(world):
 
 def examples() -> Examples:
     draw = np.random.default_rng(2)
-    prompts = [draw.integers(4, 20, n).tolist() for n in (3, 9, 1, 5)]
-    answers = [draw.integers(4, 20, n).tolist() for n in (4, 2, 4, 3)]
+    prompts = [draw.integers(0, 13, n).tolist() for n in (3, 9, 1, 5)]
+    answers = [draw.integers(0, 13, n).tolist() for n in (4, 2, 4, 3)]
     return Examples(prompts, answers, [draw.random(len(answer)).tolist() for answer in answers])
 
 
