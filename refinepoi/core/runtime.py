@@ -21,6 +21,7 @@ class Runtime(Spec):
 def prepare_process(threads: int = 0) -> None:
     """Set what must be set before torch is imported: waiting threads sleep instead of spinning on shared cores."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy: its spinning threads cost more than they bring
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")

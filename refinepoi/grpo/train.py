@@ -31,6 +31,12 @@ from refinepoi.training.checkpoints import last_complete
 from refinepoi.training.validation import Validation
 from refinepoi.training.watch import Memory, Rhythm, Watch
 
+# Warnings about how TRL 1.16 calls other libraries, by their exact words: nothing a user could do about them.
+NOT_FOR_USERS = (
+    ("`is_gradient_checkpointing` is deprecated", FutureWarning),  # a name that transformers 5.23 has renamed
+    ("You have requested `ensure_weight_tying`", UserWarning),  # for the frozen copy of a LoRA, which nothing ties
+)
+
 
 def train(
     context: Context,
@@ -64,28 +70,28 @@ def train(
         renamed,
         memory,
     )
-    trainer = ListTrainer(
-        model=language.model,
-        reward_funcs=rewards.functions(),
-        args=trainer_settings(
-            spec,
-            plan_batches(spec.prompts_per_step, spec.num_generations, batch),
-            rewards.weights,
-            k * trie.levels,
-            context.work,
-            cpu,
-        ),
-        train_dataset=Dataset.from_dict({"prompt": table["prompt"].to_list(), "target": table["target"].to_list()}),
-        processing_class=language.tokenizer,
-        callbacks=[watch],
-        rollout_func=constrained_rollout(trie, k, spec.temperature, spec.seed) if constrained else None,
-        trie=trie if constrained else None,
-        credit=rewards if spec.credit == "item" else None,
-    )
-    trainer.remove_callback(PrinterCallback)
     with warnings.catch_warnings():
-        # TRL 1.16 still reads this name, which transformers 5.23 has deprecated; nothing a user could do about it.
-        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        for message, category in NOT_FOR_USERS:
+            warnings.filterwarnings("ignore", message, category)
+        trainer = ListTrainer(
+            model=language.model,
+            reward_funcs=rewards.functions(),
+            args=trainer_settings(
+                spec,
+                plan_batches(spec.prompts_per_step, spec.num_generations, batch),
+                rewards.weights,
+                k * trie.levels,
+                context.work,
+                cpu,
+            ),
+            train_dataset=Dataset.from_dict({"prompt": table["prompt"].to_list(), "target": table["target"].to_list()}),
+            processing_class=language.tokenizer,
+            callbacks=[watch],
+            rollout_func=constrained_rollout(trie, k, spec.temperature, spec.seed) if constrained else None,
+            trie=trie if constrained else None,
+            credit=rewards if spec.credit == "item" else None,
+        )
+        trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=str(resumed[0]) if resumed else None)
     return Policy(_result(context, spec, language, memory), _facts(spec, memory))
 

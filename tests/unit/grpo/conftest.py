@@ -17,7 +17,7 @@ from refinepoi.core.runtime import Runtime
 from refinepoi.core.stage import Context
 from refinepoi.core.tracking import StageLog
 from refinepoi.grpo.spec import GrpoTrain
-from refinepoi.model.spec import ScratchModel
+from refinepoi.model.spec import LocalModel, ScratchModel
 from refinepoi.reward.spec import RewardSpec, RewardWeights
 
 PLACES, K = 12, 3
@@ -99,12 +99,16 @@ def make_context(tmp_path: Path) -> Callable[..., Context]:
 def run(world: World, make_context: Callable[..., Context]) -> Callable[..., tuple[Policy, Context]]:
     """run(name, micro_batch, **changes to the spec) -> (policy, context)."""
 
-    def start(name: str = "run", micro_batch: int = 16, **changes: Any) -> tuple[Policy, Context]:
+    def start(
+        name: str = "run", micro_batch: int = 16, model: ScratchModel | LocalModel | None = None, **changes: Any
+    ) -> tuple[Policy, Context]:
         from refinepoi.grpo.train import train
 
         context = make_context(name, micro_batch)
         spec = world.changed(**changes)
-        policy = train(context, spec, world.reward, world.model, world.warm_start, world.prompts, world.semantic_ids)
+        policy = train(
+            context, spec, world.reward, model or world.model, world.warm_start, world.prompts, world.semantic_ids
+        )
         return policy, context
 
     return start

@@ -9,6 +9,7 @@ import torch
 from safetensors.torch import load_file
 
 from refinepoi.core.errors import UserError
+from refinepoi.model.spec import LocalModel, Lora
 from refinepoi.training.watch import Watch
 
 
@@ -117,6 +118,25 @@ def test_free_sampler(run: Any) -> None:
     policy, context = run(sampler="free", steps=2, max_new_tokens=6)
     assert len(column(context, "reward")) == 2 and len(column(context, "validation/MRR")) == 2
     assert policy.facts["estimator"].startswith("samples of the model's text")
+
+
+def test_finished_but_not_published_is_not_trained_again(run: Any) -> None:
+    for keep in ("best", "last"):
+        first, context = run(keep, keep=keep)
+        curve = list(context.log.curve)
+        again, context = run(keep, keep=keep)
+        assert fingerprint(again) == fingerprint(first) and context.log.curve == curve
+
+
+def test_lora_starts_at_the_warm_start_and_is_saved_merged(run: Any, world: Any) -> None:
+    lora = Lora(rank=4, alpha=8.0, dropout=0.1, targets=("all-linear",))
+    model = LocalModel(kind="local", path=str(world.warm_start.model), lora=lora, seed=0)
+    policy, context = run(model=model, steps=2, beta=0.1, learning_rate=0.01, keep="last")
+    kl = column(context, "kl")
+    assert abs(kl[0]) < 1e-6 and kl[1] > 1e-5
+    before, after = weights(world.warm_start), weights(policy)
+    assert before.keys() == after.keys()
+    assert any(not torch.equal(before[name], after[name]) for name in before)
 
 
 def test_refusals(run: Any) -> None:

@@ -1,6 +1,6 @@
 import numpy as np
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from refinepoi.sft.data import Collator, Examples, plan_batches
@@ -28,6 +28,7 @@ def test_lengths_count_prompt_and_answer():
     assert EXAMPLES.lengths().tolist() == [5, 4]
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.lists(st.integers(2, 300), min_size=1, max_size=200), st.integers(1, 40), st.integers(1, 3))
 def test_every_epoch_reads_each_example_at_most_once_in_whole_batches(lengths, size, epochs):
     plan = plan_batches(np.array(lengths), size, epochs, seed=3, purpose="x")

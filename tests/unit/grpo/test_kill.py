@@ -1,0 +1,75 @@
+"""A run that is really killed, again and again, ends with the bytes of one that was not."""
+
+import hashlib
+import json
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+RUN = """
+import json, sys
+from pathlib import Path
+from refinepoi.artifacts.policy import Policy
+from refinepoi.artifacts.prompts import Prompts
+from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.core.runtime import Runtime
+from refinepoi.core.stage import Context
+from refinepoi.core.tracking import StageLog
+from refinepoi.grpo.spec import GrpoTrain
+from refinepoi.grpo.train import train
+from refinepoi.model.spec import ScratchModel
+from refinepoi.reward.spec import RewardSpec
+given, out = json.loads(sys.argv[1]), Path(sys.argv[2])
+out.mkdir(exist_ok=True)
+policy = train(
+    Context(out, Runtime(**given["runtime"]), StageLog("grpo"), "grpo"), GrpoTrain(**given["spec"]),
+    RewardSpec(**given["reward"]), ScratchModel(**given["model"]), Policy(Path(given["warm_start"])),
+    Prompts.load(Path(given["prompts"])), SemanticIds.load(Path(given["semantic_ids"])),
+)
+policy.save(out)
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments(world: Any, make_context: Any, tmp_path: Path) -> None:
+    for name in ("prompts", "semantic_ids"):
+        (tmp_path / name).mkdir()
+        getattr(world, name).save(tmp_path / name)
+    runtime = make_context().runtime.model_dump() | {"refresh": ()}
+    spec = world.changed(steps=40, save_every=3, eval_every=4).model_dump()
+    given = {
+        "runtime": {**runtime, "refresh": []}, "spec": spec, "reward": world.reward.model_dump(),
+        "model": world.model.model_dump(), "warm_start": str(world.warm_start.model),
+        "prompts": str(tmp_path / "prompts"), "semantic_ids": str(tmp_path / "semantic_ids"),
+    }  # fmt: skip
+
+    def start(out: Path) -> "subprocess.Popen[bytes]":
+        code = RUN.replace('Runtime(**given["runtime"])', 'Runtime(**{**given["runtime"], "refresh": ()})')
+        return subprocess.Popen([sys.executable, "-c", code, json.dumps(given), str(out)])
+
+    assert start(tmp_path / "whole").wait() == 0
+    draw = random.Random(0)
+    kills = 0
+    while True:
+        process = start(tmp_path / "killed")
+        work = tmp_path / "killed" / ".work"
+        known = len(list(work.glob("*"))) if work.exists() else 0
+        while process.poll() is None and len(list(work.glob("*"))) <= known:
+            time.sleep(0.01)  # until it has got on a little
+        try:
+            assert process.wait(draw.uniform(0.0, 1.0)) == 0
+            break
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            kills += 1
+    weights = [
+        hashlib.sha256((tmp_path / n / "model/model.safetensors").read_bytes()).hexdigest() for n in ("whole", "killed")
+    ]
+    assert kills >= 3
+    assert weights[0] == weights[1]
