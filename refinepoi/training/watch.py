@@ -87,7 +87,8 @@ class Watch(TrainerCallback):
             self._validate(state.global_step, kwargs)
             if self.rhythm.patience and self.memory.stale() >= self.rhythm.patience:
                 control.should_training_stop = True
-        control.should_save = state.global_step % self.rhythm.save == 0
+        # No checkpoint of the last step: the trainer would take one step more when it continues from there.
+        control.should_save = state.global_step % self.rhythm.save == 0 and not last
         self.bar.update(1)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:

@@ -31,7 +31,8 @@ def needs(tmp_path: Path) -> dict[str, list[str]]:
     """What options with a mandatory value must be given: a folder or file that exists."""
     for split in ("train", "val", "test"):
         (tmp_path / f"NYC_{split}.csv").write_text("")
-    (tmp_path / "own.csv").write_text("")
+    columns = "user_id,POI_id,latitude,longitude,UTC_time,POI_catname,POI_catid,timezone"
+    (tmp_path / "own.csv").write_text(columns + "\n")
     (tmp_path / "config.json").write_text("{}")
     return {
         "dataset/nyc": [f"dataset.path={tmp_path}"],

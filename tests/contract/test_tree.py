@@ -11,7 +11,7 @@ from refinepoi.composition import check
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = sorted(set(re.findall(r"^\s*(?:\$ )?refinepoi( .*?)?(?:\s{2,}.*|\s+#.*)?$", README, re.M)))
+COMMANDS = sorted(set(re.findall(r"^\s*refinepoi( .*?)?(?:\s{2,}.*|\s+#.*)?$", README, re.M)))
 
 
 def test_source_files_have_one_topic() -> None:

@@ -35,6 +35,10 @@ policy.save(out)
 """
 
 
+def fingerprint(folder: Path) -> str:
+    return hashlib.sha256((folder / "model" / "model.safetensors").read_bytes()).hexdigest()
+
+
 @pytest.mark.slow
 def test_killed_at_random_moments(world: Any, make_context: Any, tmp_path: Path) -> None:
     for name in ("prompts", "semantic_ids"):
