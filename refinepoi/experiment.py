@@ -145,7 +145,8 @@ def _readable(error: ValidationError, tree: Any) -> Iterator[str]:
             case "union_tag_not_found":
                 yield f"{key}.kind: has no value; choose an option of the group, such as {path[0]}=NAME"
             case "value_error":
-                yield f"{key}: {fault['msg'].removeprefix('Value error, ')} (got {seen})"
+                shown = "" if isinstance(fault["input"], dict) else f" (got {seen})"
+                yield f"{key}: {fault['msg'].removeprefix('Value error, ')}{shown}"
             case "float_type" | "int_type" | "int_parsing" | "float_parsing" | "int_from_float":
                 whole = "whole " if "int" in fault["type"] else ""
                 yield f"{key}: must be a {whole}number (got {seen})"
@@ -161,7 +162,12 @@ def _path(loc: tuple[int | str, ...], tree: Any) -> list[str]:
     path: list[str] = []
     node, entered = tree, None  # entered: the union whose tag was passed over
     for n, part in enumerate(loc):
-        if isinstance(node, dict) and node.get("kind") == part and node is not entered and n < len(loc) - 1:
+        if (
+            isinstance(node, dict)
+            and node.get("kind") == part
+            and node is not entered
+            and (n < len(loc) - 1 or part not in node)
+        ):
             entered = node
             continue
         path.append(str(part))

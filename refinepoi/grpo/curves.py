@@ -22,7 +22,6 @@ NAMES = {
     "entropy": "entropy",
     "clip_ratio/region_mean": "clip_ratio",
     "completions/mean_length": "completion_length",
-    "step_time": "seconds_per_step",
 }
 
 

@@ -102,6 +102,7 @@ REFUSALS = [
     (["goal=fame"], "goal: unknown goal; one of trajectories"),
     (["prompt.list_length=5"], "evaluation.scoring.ks: Acc@10 needs lists of 10 (prompt.list_length is 5)"),
     (["grpo.num_generations=1"], "grpo.num_generations: must be greater than or equal to 2 (got 1)"),
+    (["grpo.sampler=free"], "\n  grpo: credit=item needs sampler=constrained"),
     (["grpo.steps=1.5"], "grpo.steps: must be a whole number (got 1.5)"),
     (["name=../../x"], "name: "),
     (["seed=1,2"], "seed=1,2: several values; add -m to sweep over them"),
