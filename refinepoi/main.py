@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("refinepoi")
 
 HYDRA_FLAGS = ("--cfg", "-c", "--info", "-i", "--hydra-help", "--shell-completion", "-sc", "--version", "--resolve")
+MULTIRUN = ("-m", "--multirun")
 OUTCOME = "outcome.json"
 
 
@@ -48,6 +49,7 @@ def main() -> None:
             os.environ["REFINEPOI_SWEEP"] = launch.sweep or folder.name
             print(f"sweep of {len(launch.jobs)} jobs")
     start = time.monotonic()
+    sys.argv[1:] = sorted(words, key=lambda word: word not in MULTIRUN)  # argparse wants overrides in one piece
     _hydra_main()
     if launch and launch.multirun:
         from refinepoi.report import sweep_table
@@ -63,7 +65,7 @@ def _checked(words: list[str]) -> "Any":
 
     try:
         flags = [word for word in words if word.startswith("-")]
-        return check([w for w in words if not w.startswith("-")], bool({"-m", "--multirun"} & set(flags)))
+        return check([w for w in words if not w.startswith("-")], bool(set(MULTIRUN) & set(flags)))
     except UserError as error:
         print(error, file=sys.stderr)
         sys.exit(2)

@@ -16,7 +16,11 @@ pytestmark = pytest.mark.realdata
 
 @pytest.mark.parametrize(("samples", "validation", "test"), [("sthgcn", 1400, 1348), ("llm4poi", 1458, 1429)])
 def test_nyc_samples(load_spec: Callable[..., Any], real_data: Path, samples: str, validation: int, test: int) -> None:
-    made = trajectories_of(load_spec("nyc", {"path": str(real_data / "nyc"), "protocol.samples": samples}))
+    made = trajectories_of(
+        load_spec(
+            "nyc", {"path": str(real_data / "nyc"), "protocol.samples": samples, "protocol.train_queries": "last"}
+        )
+    )
     splits = made.facts["counts"]["splits"]
     assert [splits[s]["samples"] for s in splits] == [10983, validation, test]
     assert [splits[s]["checkins"] for s in splits] == [83324, 9458, 9073]
