@@ -44,7 +44,7 @@ def allowed_sets(trie: Trie, tokens: Tensor) -> Allowed:
         found.append(match.any(-1))
         node = child.gather(-1, column[..., None])[..., 0]
     leaf = (node - trie.first_leaf).clamp(min=0).masked_fill(~torch.stack(found).all(0), -1)
-    earlier = torch.ones((items, items), dtype=torch.bool, device=tokens.device).tril(-2)
+    earlier = torch.ones((items, items), dtype=torch.bool, device=tokens.device).tril(-1)
     used = leaf[:, None, :].expand(-1, items, -1).masked_fill(~earlier, -1).flatten(0, 1)
     is_open = torch.zeros((rows * items, levels, width), dtype=torch.bool, device=tokens.device)
     parent = torch.zeros(rows * items, dtype=torch.long, device=tokens.device)
