@@ -76,6 +76,11 @@ class Experiment(Spec):
             found.append(f"evaluation.decoding.k: {length} places, but answers hold prompt.list_length={k}; lower it")
         if longest > length:
             found.append(f"evaluation.decoding.k: lists of {length} cannot be scored at {longest}; raise it")
+        if self.prompt.kind == "compact" and self.sft.kind == "train" and not self.sft.lists.epochs:
+            found.append(
+                "sft.lists.epochs: 0, but prompt=compact teaches single visits, not lists; give sft.lists.epochs=1 "
+                "(or experiments=compact)"
+            )
         shown = getattr(self.prompt, "candidates", 0)
         if shown > self.evidence.candidates:
             found.append(

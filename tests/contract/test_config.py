@@ -38,6 +38,7 @@ def needs(tmp_path: Path) -> dict[str, list[str]]:
         "dataset/nyc": [f"dataset.path={tmp_path}"],
         "dataset/csv": [f"dataset.path={tmp_path}/own.csv"],
         "model/local": [f"model.path={tmp_path}"],
+        "prompt/compact": ["sft.lists.epochs=1"],
     }
 
 
