@@ -1,0 +1,84 @@
+"""Phases of supervised fine-tuning: they learn, repeat, and go on after a crash where they were."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from safetensors.numpy import load_file
+
+from refinepoi.training.watch import Watch
+
+
+def newest(context: Any, phase: str = "answers") -> Path:
+    """The last trained weights of a phase: the policy may be an earlier, better one."""
+    folders = (context.folder / ".work" / phase).glob("checkpoint-*")
+    return max(folders, key=lambda folder: int(folder.name.split("-")[1])) / "model.safetensors"
+
+
+def weights(done: tuple[Any, Any]) -> bytes:
+    return newest(done[1]).read_bytes()
+
+
+class Killed(BaseException):
+    """Not an Exception: nothing on the way may catch it."""
+
+
+def test_learns(run: Callable[..., Any]) -> None:
+    _, context = run(answers={"epochs": 6}, lists={"epochs": 0})
+    losses = [row["loss"] for row in context.log.curve if "loss" in row]
+    assert sum(losses[-3:]) < 0.8 * sum(losses[:3])
+
+
+def test_every_parameter_moves(run: Callable[..., Any], world: Any) -> None:
+    from refinepoi.model.load import build
+
+    _, context = run(answers={"epochs": 2}, lists={"epochs": 0})
+    before = dict(build(world.model, world.prompts).model.named_parameters())
+    after = load_file(newest(context))
+    still = [name for name, value in after.items() if (before[name].detach().numpy() == value).all()]
+    assert not still
+
+
+def test_two_runs_give_the_same_bytes(run: Callable[..., Any]) -> None:
+    assert weights(run("one")) == weights(run("two"))
+    assert weights(run("three", seed=1)) != weights(run("four"))
+
+
+def test_parts_of_a_batch_change_only_the_rounding(run: Callable[..., Any]) -> None:
+    whole, parts = (load_file(newest(run(name, size)[1])) for name, size in (("w", 8), ("p", 2)))
+    assert max(float(abs(whole[name] - parts[name]).max()) for name in whole) < 1e-4
+
+
+@pytest.mark.parametrize("step", [1, 3, 5, 9])
+def test_killed_and_started_again_gives_the_same_bytes(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, step: int
+) -> None:
+    whole = weights(run("whole"))
+    original, seen = Watch.on_step_end, [0]
+
+    def dying(self: Watch, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        seen[0] += 1
+        if seen[0] == step:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Watch, "on_step_end", dying)
+        with pytest.raises(Killed):
+            run("killed")
+    assert weights(run("killed")) == whole
+
+
+def test_half_a_checkpoint_is_never_read(run: Callable[..., Any], tmp_path: Path) -> None:
+    whole = weights(run("whole"))
+    torn = tmp_path / "torn" / ".work" / "answers" / "checkpoint-2"
+    torn.mkdir(parents=True)
+    (torn / "trainer_state.json").write_text(json.dumps({"global_step": 2}))
+    assert weights(run("torn")) == whole and not torn.exists()
+
+
+def test_streams_then_lists(run: Callable[..., Any]) -> None:
+    policy, _ = run(streams=True)
+    assert [phase["name"] for phase in policy.facts["phases"]] == ["streams", "lists"]
