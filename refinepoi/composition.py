@@ -68,7 +68,7 @@ def check(words: list[str], multirun: bool) -> Launch:
         sweeping = [o for o in overrides if o.is_sweep_override()]
         if sweeping and not multirun:
             raise ConfigurationError([f"{o.input_line}: several values; add -m to sweep over them" for o in sweeping])
-        points = _points(base, sweeping) if multirun else [()]
+        points = _points(base, overrides) if multirun else [()]
         problems = list(unknown.values())
         jobs = []
         for point in points:
@@ -155,15 +155,15 @@ def _keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
             yield from _keys(node._get_node(key), f"{path}.")  # type: ignore[arg-type]
 
 
-def _points(base: DictConfig, sweeping: list[Override]) -> list[tuple[str, ...]]:
+def _points(base: DictConfig, overrides: list[Override]) -> list[tuple[str, ...]]:
     """The jobs of Hydra's basic sweeper: the product of all choices. Other sweepers choose by themselves: one point."""
     if not base.hydra.sweeper._target_.endswith("BasicSweeper"):
         return [()]
     params = base.hydra.sweeper.params or {}
     stored = _parse([f"{key}={value}" for key, value in params.items()])
-    named = {o.key_or_group for o in sweeping}
+    named = {o.key_or_group for o in overrides}  # the command line replaces an axis of the sweep file
     axes = []
-    for o in [*(s for s in stored if s.key_or_group not in named), *sweeping]:
+    for o in [*(s for s in stored if s.key_or_group not in named), *(o for o in overrides if o.is_sweep_override())]:
         if o.value_type is ValueType.GLOB_CHOICE_SWEEP:
             folder = config_root() / ("" if o.key_or_group in CONFIG_FOLDERS else "conf") / o.key_or_group
             names = cast(Glob, o.value()).filter(sorted(file.stem for file in folder.glob("*.yaml")))

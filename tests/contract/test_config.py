@@ -131,6 +131,11 @@ def test_every_job_of_a_sweep_is_checked_first() -> None:
         check(["grpo.steps=5,0,7"], multirun=True)
 
 
+def test_the_command_line_replaces_an_axis_of_a_sweep_file() -> None:
+    assert len(check(["multirun_sweeps=som_grid"], multirun=False).jobs) == 3
+    assert len(check(["multirun_sweeps=som_grid", "quantizer.levels=[5x5,5x5]"], multirun=False).jobs) == 1
+
+
 def test_a_typo_inside_an_experiment_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for folder in ("conf", "experiments", "multirun_sweeps"):
         (tmp_path / folder).symlink_to(ROOT / folder) if folder == "conf" else (tmp_path / folder).mkdir()
