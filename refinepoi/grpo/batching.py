@@ -7,11 +7,7 @@ does not depend on the parts (a test says so).
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
 from refinepoi.core.errors import UserError
-from refinepoi.core.seeding import generator
 
 
 @dataclass(frozen=True)
@@ -32,16 +28,6 @@ def plan_batches(prompts_per_step: int, num_generations: int, micro_batch: int) 
         return Batching(prompts * num_generations, prompts_per_step // prompts)
     part = _largest_divisor(num_generations, micro_batch)
     return Batching(part, prompts_per_step * (num_generations // part))
-
-
-def plan_prompts(available: int, needed: int, seed: int) -> npt.NDArray[np.int64]:
-    """Which prompt comes when, for the whole run: int64 [needed], all prompts in a new order again and again.
-
-    TRL's own sampler draws a new order when an epoch begins, from a state that a run which continues does not have.
-    """
-    draws = generator(seed, "prompts")
-    rounds = [draws.permutation(available) for _ in range(-(-needed // available))]
-    return np.concatenate(rounds)[:needed]
 
 
 def require_prompts(available: int, prompts_per_step: int) -> None:

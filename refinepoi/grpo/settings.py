@@ -42,7 +42,6 @@ def trainer_settings(
         epsilon_high=spec.epsilon_high,
         beta=spec.beta,
         reward_weights=reward_weights,
-        shuffle_dataset=False,  # the dataset is the plan of the run, see `plan_prompts`
         disable_dropout=True,
         mask_truncated_completions=False,
         **_process(cpu, spec.precision),

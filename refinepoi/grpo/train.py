@@ -17,7 +17,7 @@ from refinepoi.artifacts.trajectories import SPLITS
 from refinepoi.core.seeding import seed_torch
 from refinepoi.core.stage import Context
 from refinepoi.decoding.trie import Trie
-from refinepoi.grpo.batching import plan_batches, plan_prompts, require_prompts
+from refinepoi.grpo.batching import plan_batches, require_prompts
 from refinepoi.grpo.curves import RewardedValidation, renamed
 from refinepoi.grpo.rollout import constrained_rollout
 from refinepoi.grpo.settings import trainer_settings
@@ -84,7 +84,7 @@ def train(
                 context.work,
                 cpu,
             ),
-            train_dataset=_dataset(table, spec),
+            train_dataset=Dataset.from_dict({"prompt": table["prompt"].to_list(), "target": table["target"].to_list()}),
             processing_class=language.tokenizer,
             callbacks=[watch],
             rollout_func=constrained_rollout(trie, k, spec.temperature, spec.seed) if constrained else None,
@@ -99,13 +99,6 @@ def train(
 def catalogue_trie(semantic_ids: SemanticIds, tokenizer: Any) -> Trie:
     """The trie over the tokenizer's ids of all semantic IDs."""
     return Trie.of(np.array(id_token_numbers(tokenizer, semantic_ids.tokens), np.int64)[semantic_ids.token_index])
-
-
-def _dataset(table: pl.DataFrame, spec: GrpoTrain) -> Dataset:
-    """The prompts of the whole run in the order in which they are asked."""
-    batches = -(-spec.steps // spec.num_iterations)
-    rows = table[plan_prompts(table.height, batches * spec.prompts_per_step, spec.seed)]
-    return Dataset.from_dict({"prompt": rows["prompt"].to_list(), "target": rows["target"].to_list()})
 
 
 def _result(context: Context, spec: GrpoTrain, language: LanguageModel, memory: Memory) -> Path:

@@ -1,12 +1,11 @@
 """Our words into TRL's: every answer of a step exactly once, in the largest parts that fit."""
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from refinepoi.core.errors import UserError
-from refinepoi.grpo.batching import Batching, plan_batches, plan_prompts, require_prompts
+from refinepoi.grpo.batching import Batching, plan_batches, require_prompts
 
 
 @pytest.mark.parametrize(
@@ -32,17 +31,6 @@ def test_parts_fit_and_hold_everything(prompts: int, group: int, micro_batch: in
     assert plan.part * plan.parts == prompts * group
     assert 1 <= plan.part <= micro_batch
     assert plan.part % group == 0 or group % plan.part == 0  # whole groups, or equal shares of one
-
-
-@given(st.integers(1, 30), st.integers(1, 100), st.integers(0, 5))
-def test_every_prompt_is_asked_before_one_is_asked_again(available: int, needed: int, seed: int) -> None:
-    plan = plan_prompts(available, needed, seed)
-    assert len(plan) == needed
-    for start in range(0, needed, available):
-        part = plan[start : start + available]
-        assert len(np.unique(part)) == len(part) and part.min() >= 0 and part.max() < available
-    assert (plan == plan_prompts(available, needed, seed)).all()
-    assert (plan == plan_prompts(available, needed + 7, seed)[:needed]).all()  # more steps, same beginning
 
 
 def test_too_few_prompts_are_refused() -> None:
