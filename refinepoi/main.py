@@ -35,7 +35,7 @@ OUTCOME = "outcome.json"
 def main() -> None:
     words = sys.argv[1:]
     if {"--help", "-h"} & set(words):
-        from refinepoi.help_page import help_page
+        from refinepoi.launching.help_page import help_page
 
         print(help_page())
         return
@@ -52,7 +52,7 @@ def main() -> None:
     sys.argv[1:] = sorted(words, key=lambda word: word not in MULTIRUN)  # argparse wants overrides in one piece
     _hydra_main()
     if launch and launch.multirun:
-        from refinepoi.report import sweep_table
+        from refinepoi.report.run_folder import sweep_table
 
         text, failed = sweep_table(folder, len(launch.jobs))
         print(f"\n{text}\n{time.monotonic() - start:.0f} s\n{folder}")
@@ -61,7 +61,7 @@ def main() -> None:
 
 def _checked(words: list[str]) -> "Any":
     """The validated jobs, or exit 2 with every problem on its own line."""
-    from refinepoi.composition import check
+    from refinepoi.launching.composition import check
 
     try:
         flags = [word for word in words if word.startswith("-")]
@@ -74,7 +74,7 @@ def _checked(words: list[str]) -> "Any":
 def _hydra_main() -> None:
     import hydra
 
-    from refinepoi.composition import VERSION_BASE, register
+    from refinepoi.launching.composition import VERSION_BASE, register
 
     register()
     hydra.main(version_base=VERSION_BASE, config_path=str(config_root() / "conf"), config_name="config")(run_job)()
@@ -123,7 +123,7 @@ def _run(experiment: "Experiment", folder: Path, overrides: list[str], sweeping:
     from refinepoi.core.tracking_spec import open_tracker
     from refinepoi.experiment import to_yaml
     from refinepoi.pipeline import Pipeline
-    from refinepoi.report import write_run_folder
+    from refinepoi.report.run_folder import write_run_folder
 
     (folder / "config.yaml").write_text(to_yaml(experiment), encoding="utf-8")
     sweep = os.environ.get("REFINEPOI_SWEEP", "sweep") if sweeping else None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from refinepoi.composition import check
+from refinepoi.launching.composition import check
 from refinepoi.core.errors import UserError
 from refinepoi.core.goals import GOALS
 from refinepoi.experiment import Experiment, load_config, to_yaml
@@ -141,7 +141,7 @@ def test_a_typo_inside_an_experiment_file_is_refused(tmp_path: Path, monkeypatch
         (tmp_path / folder).symlink_to(ROOT / folder) if folder == "conf" else (tmp_path / folder).mkdir()
     text = "# @package _global_\nquantizer:\n  colisions: none\n"
     (tmp_path / "experiments" / "wrong.yaml").write_text(text)
-    monkeypatch.setattr("refinepoi.composition.config_root", lambda: tmp_path)
+    monkeypatch.setattr("refinepoi.launching.composition.config_root", lambda: tmp_path)
     with pytest.raises(UserError, match=r"quantizer.colisions: unknown key .* did you mean collisions\?"):
         check(["experiments=wrong"], multirun=False)
 

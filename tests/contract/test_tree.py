@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from refinepoi.composition import check
+from refinepoi.launching.composition import check
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
