@@ -6,7 +6,7 @@ once for the same specs and inputs. A stage function is light to import: heavy l
 
 import hashlib
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
@@ -54,6 +54,8 @@ class Context:
     log: StageLog
     """`log.metrics({...}, step)`, `log.image(name, path)`, `log.table(name, frame)`: under the stage's own name."""
     stage: str
+    cost: dict[str, float] = field(default_factory=dict)
+    """What the work consumed, such as `tokens`; kept in the manifest, for the plan of later runs."""
 
     @property
     def work(self) -> Path:

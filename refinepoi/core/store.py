@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 from filelock import FileLock
 
+from refinepoi.core.resources import peak_mb, reset_peak
 from refinepoi.core.runtime import Runtime
 from refinepoi.core.spec import Spec, digest
 from refinepoi.core.stage import Artifact, Context, Stage, Storable
@@ -75,7 +76,10 @@ class Store:
         partial = self._claim(self.root / ".partial" / f"{stage.name}-{key}")
         stage_log = StageLog(stage.name, self.tracker)
         log.debug("%-22s making %s", stage.name, key)
-        stage.run(Context(partial, self.runtime, stage_log, stage.name), *arguments)
+        context = Context(partial, self.runtime, stage_log, stage.name)
+        reset_peak()
+        stage.run(context, *arguments)
+        context.cost["memory_mb"] = round(peak_mb(), 1)
         (partial / CURVE).write_text(json.dumps(stage_log.curve), encoding="utf-8")
         shutil.rmtree(partial / WORK, ignore_errors=True)
         (partial / "OWNER").unlink(missing_ok=True)
@@ -92,6 +96,7 @@ class Store:
             "packages": _package_versions(),
             "made": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(time.monotonic() - start, 2),
+            "cost": context.cost,
             "files": _file_digests(partial),
         }
         write_durably(partial / MANIFEST, json.dumps(manifest, indent=1))

@@ -14,6 +14,7 @@ from refinepoi.artifacts.policy import Policy
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import SPLITS
+from refinepoi.core import interruption
 from refinepoi.core.seeding import seed_torch
 from refinepoi.core.stage import Context
 from refinepoi.decoding.trie import Trie
@@ -64,7 +65,7 @@ def train(
     watch = Watch(
         context,
         context.work,
-        Rhythm(steps=spec.steps, every=spec.eval_every, save=spec.save_every),
+        Rhythm(spec.steps, spec.eval_every, spec.save_every, aligned=spec.num_iterations),
         RewardedValidation(**vars(sample), rewards=rewards),
         lambda folder: save(language, folder),
         renamed,
@@ -92,7 +93,11 @@ def train(
             credit=rewards if spec.credit == "item" else None,
         )
         trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=str(resumed[0]) if resumed else None)
+        with interruption.saving():
+            trainer.train(resume_from_checkpoint=str(resumed[0]) if resumed else None)
+    asked = np.mean([len(ids) for ids in language.tokenizer(table["prompt"].head(200).to_list())["input_ids"]])
+    answered = spec.num_generations * k * trie.levels
+    context.cost["tokens"] = spec.steps * spec.prompts_per_step * (float(asked) + answered)
     return Policy(_result(context, spec, language, memory), _facts(spec, memory))
 
 

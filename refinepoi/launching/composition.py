@@ -8,6 +8,7 @@ import difflib
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from hydra import compose, initialize_config_dir
@@ -35,6 +36,7 @@ class ConfigFolders(SearchPathPlugin):
 
 
 def register() -> None:
+    """Make our configuration folders known to Hydra."""
     if ConfigFolders not in Plugins.instance().discover(SearchPathPlugin):
         Plugins.instance().register(ConfigFolders)
 
@@ -49,10 +51,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Launch:
+    """
+    jobs: all points, duplicates included; one, for its settings only, where another sweeper draws the points.
+    sweep: name of the sweep file, empty where there is none.  folder: of the run or sweep.
+    enumerated: whether `jobs` are the jobs.
+    """
+
     jobs: tuple[Job, ...]
     multirun: bool
     sweep: str
-    """Name of the sweep file, empty where there is none."""
+    folder: Path
+    enumerated: bool
 
 
 def check(words: list[str], multirun: bool) -> Launch:
@@ -81,7 +90,8 @@ def check(words: list[str], multirun: bool) -> Launch:
     if problems:
         raise ConfigurationError(problems)
     sweep = str(OmegaConf.select(base, "hydra.runtime.choices.multirun_sweeps") or "")
-    return Launch(tuple(jobs), multirun, sweep)
+    folder = Path(base.hydra.sweep.dir if multirun else base.hydra.run.dir).absolute()
+    return Launch(tuple(jobs), multirun, sweep, folder, _enumerates(base))
 
 
 def _parse(words: list[str]) -> list[Override]:
@@ -155,9 +165,13 @@ def _keys(node: DictConfig, prefix: str = "") -> Iterator[str]:
             yield from _keys(node._get_node(key), f"{path}.")  # type: ignore[arg-type]
 
 
+def _enumerates(base: DictConfig) -> bool:
+    return bool(base.hydra.sweeper._target_.endswith("BasicSweeper"))
+
+
 def _points(base: DictConfig, overrides: list[Override]) -> list[tuple[str, ...]]:
-    """The jobs of Hydra's basic sweeper: the product of all choices. Other sweepers choose by themselves: one point."""
-    if not base.hydra.sweeper._target_.endswith("BasicSweeper"):
+    """The product of all choices. Other sweepers choose by themselves: one point."""
+    if not _enumerates(base):
         return [()]
     params = base.hydra.sweeper.params or {}
     stored = _parse([f"{key}={value}" for key, value in params.items()])

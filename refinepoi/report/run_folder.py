@@ -1,15 +1,22 @@
-"""What a finished run leaves behind: metrics.json, predictions.parquet, pictures, a table; and a sweep's last table."""
+"""What a finished run leaves behind, and a sweep's last table.
+
+metrics.json, ranks.parquet, curves.json and pictures/ are all that `goal=report` reads: run folders can be copied
+elsewhere and compared without the store.
+"""
 
 import json
 import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from refinepoi.core.store import CURVE, read_manifest
 from refinepoi.core.tracking import Tracker
 from refinepoi.pipeline import Pipeline
+
+MANIFESTS = "manifests.json"
 
 
 def write_run_folder(folder: Path, pipeline: Pipeline, tracker: Tracker) -> dict[str, Any]:
@@ -20,28 +27,38 @@ def write_run_folder(folder: Path, pipeline: Pipeline, tracker: Tracker) -> dict
     records = pipeline.store.records
     pictures = folder / "pictures"
     curves: dict[str, list[dict[str, float]]] = {}
+    manifests: dict[str, Any] = {}
     for name, record in records.items():
         artifact = pipeline.store.root / record["stage"] / record["key"]
-        record["built_in_seconds"] = read_manifest(artifact)["seconds"]
-        for picture in sorted((artifact / "pictures").glob("*.png")):
+        manifests[name] = read_manifest(artifact)
+        record["built_in_seconds"] = manifests[name]["seconds"]
+        record["pictures"] = [picture.name for picture in sorted((artifact / "pictures").glob("*.png"))]
+        for picture in (artifact / "pictures" / file for file in record["pictures"]):
             pictures.mkdir(exist_ok=True)
             shutil.copyfile(picture, pictures / picture.name)
             tracker.image(f"{name}/{picture.stem}", picture)
+        for page in sorted((artifact / "pictures").glob("*.html")):
+            pictures.mkdir(exist_ok=True)
+            shutil.copyfile(page, pictures / page.name)
+            tracker.page(f"{name}/{page.stem}", page)
         rows = json.loads((artifact / CURVE).read_text(encoding="utf-8"))
         if rows:
             curves[name] = rows
+    (folder / "curves.json").write_text(json.dumps(curves), encoding="utf-8")
     if curves:
         pictures.mkdir(exist_ok=True)
         if draw_curves(curves, pictures / "curves.png"):
             tracker.image("curves", pictures / "curves.png")
+    _write_json(folder / MANIFESTS, manifests)
     tracker.summary({f"store/{name}": record["key"] for name, record in records.items()})
     if pipeline.spec.goal != "metrics":
         _write_json(folder / "stages.json", records)
-        return {}
+        return _quality(folder, pipeline) if pipeline.spec.goal == "semantic_ids" else {}
 
     content = pipeline.metrics.load().content | {"stages": records}
     _write_json(folder / "metrics.json", content)
     _write_predictions(folder / "predictions.parquet", pipeline, tracker)
+    _write_ranks(folder / "ranks.parquet", pipeline)
     draw_methods(content, pictures / "methods.png")
     tracker.image("methods", pictures / "methods.png")
     table = metrics_table(content)
@@ -51,6 +68,13 @@ def write_run_folder(folder: Path, pipeline: Pipeline, tracker: Tracker) -> dict
     tracker.summary({f"eval/{k}": v for k, v in numbers.items()})
     tracker.summary({f"validation/{k}": v for k, v in validation.items() if isinstance(v, int | float)})
     return {"objective": validation["MRR"], "metrics": numbers, "table": table}
+
+
+def _quality(folder: Path, pipeline: Pipeline) -> dict[str, Any]:
+    """The quality report of the IDs, where they are what was asked for: its table for the console, the whole as a file."""
+    text = (pipeline.semantic_ids.path / "quality.md").read_text(encoding="utf-8")
+    (folder / "quality.md").write_text(text, encoding="utf-8")
+    return {"table": text.split("\n\n## ")[0]}
 
 
 def _write_predictions(path: Path, pipeline: Pipeline, tracker: Tracker) -> None:
@@ -73,23 +97,21 @@ def _write_predictions(path: Path, pipeline: Pipeline, tracker: Tracker) -> None
     tracker.table("predictions", sample.columns, [list(row) for row in sample.iter_rows()])
 
 
+def _write_ranks(path: Path, pipeline: Pipeline) -> None:
+    """Rank of the target for each method and sample: query, split (1, 2), user, target, rank (NaN: no list)."""
+    from refinepoi.evaluation.score import gather, ranks_of
+
+    trajectories = pipeline.trajectories.load()
+    predictions = pipeline.predictions, pipeline.warm_start_predictions, pipeline.baselines
+    methods = gather(*(artifact.load() for artifact in predictions))
+    rows = np.concatenate([trajectories.query_rows(split) for split in ("validation", "test")])
+    samples = trajectories.queries.with_row_index("query").cast({"query": pl.Int32})
+    samples = samples.select("query", "split", "user", "target")[rows]
+    pl.concat(
+        samples.select(pl.lit(name).alias("method"), pl.all(), pl.Series("rank", ranks_of(method, rows)))
+        for name, method in methods.items()
+    ).write_parquet(path)
+
+
 def _write_json(path: Path, value: Any) -> None:
     path.write_text(json.dumps(value, indent=1), encoding="utf-8")
-
-
-def sweep_table(folder: Path, jobs: int) -> tuple[str, int]:
-    """One line a job: overrides, result or error. Returns the text and how many jobs are not done."""
-    rows, failed = [], 0
-    for number in range(jobs):
-        file = folder / str(number) / "outcome.json"
-        outcome: dict[str, Any] = {"status": "missing"}
-        if file.exists():
-            outcome = json.loads(file.read_text(encoding="utf-8"))
-        failed += outcome["status"] != "done"
-        metrics = outcome.get("metrics", {})
-        shown = "  ".join(f"{name} {metrics[name]:.4f}" for name in ("Acc@1", "Acc@10", "MRR") if name in metrics)
-        last = shown or str(outcome.get("error", ""))[:80]
-        objective = f"validation MRR {outcome['objective']:.4f}" if "objective" in outcome else ""
-        overrides = " ".join(outcome.get("overrides", []))
-        rows.append(f"{number:>3}  {outcome['status']:<11} {objective:<22} {last}  {overrides}")
-    return "\n".join(rows), failed

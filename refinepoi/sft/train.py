@@ -14,6 +14,7 @@ import numpy as np
 from refinepoi.artifacts.policy import Policy
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.core import interruption
 from refinepoi.core.errors import UserError
 from refinepoi.core.seeding import seed_torch
 from refinepoi.core.stage import Context
@@ -120,7 +121,10 @@ class Run:
             memory,
         )
         trainer = AnswerTrainer(language, settings(spec, phase, parts, folder, cpu), parts, answer_loss, watch)
-        trainer.train(resume_from_checkpoint=str(resumed[0]) if resumed else None)
+        with interruption.saving():
+            trainer.train(resume_from_checkpoint=str(resumed[0]) if resumed else None)
+        tokens = int(examples.lengths()[np.concatenate(plan)].sum())
+        self.context.cost["tokens"] = self.context.cost.get("tokens", 0.0) + tokens
         return {
             "steps": trainer.state.global_step,
             "best": memory.best,

@@ -8,6 +8,7 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from refinepoi.core import interruption
 from refinepoi.core.stage import Context
 from refinepoi.training.checkpoints import mark_complete, replace_folder
 from refinepoi.training.validation import Validation
@@ -41,6 +42,7 @@ class Rhythm:
     steps: optimizer steps of the run.  every: steps between validations.  save: steps between checkpoints.
     patience: validations without improvement after which the run stops; 0 never stops.
     offset: added to steps in curves, where one stage trains several times in a row.
+    aligned: a checkpoint stands only at multiples of this, since between them a run could not go on exactly.
     """
 
     steps: int
@@ -48,6 +50,7 @@ class Rhythm:
     save: int
     patience: int = 0
     offset: int = 0
+    aligned: int = 1
 
 
 class Watch(TrainerCallback):
@@ -88,7 +91,8 @@ class Watch(TrainerCallback):
             if self.rhythm.patience and self.memory.stale() >= self.rhythm.patience:
                 control.should_training_stop = True
         # No checkpoint of the last step: the trainer would take one step more when it continues from there.
-        control.should_save = state.global_step % self.rhythm.save == 0 and not last
+        told = interruption.asked() and state.global_step % self.rhythm.aligned == 0
+        control.should_save = (state.global_step % self.rhythm.save == 0 or told) and not last
         self.bar.update(1)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -96,6 +100,8 @@ class Watch(TrainerCallback):
         for folder in self.folder.glob("best-*"):
             if folder.name != f"best-{self.memory.best}":
                 shutil.rmtree(folder)
+        if interruption.asked():
+            interruption.leave()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
         self.bar.close()
