@@ -14,9 +14,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from refinepoi.composition import check
 from refinepoi.dataset.realism import figures, profile_distance
 from refinepoi.dataset.stage import trajectories_of
+from refinepoi.launching.composition import check
 
 RESULTS = Path(__file__).parent / "results" / "city_realism.json"
 UNITS = {"checkins_per_user": "check-ins", "places_per_user": "places", "trajectory_length": "check-ins"}

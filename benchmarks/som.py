@@ -1,12 +1,13 @@
-"""Speed of the batch SOM against the hardware's own matrix product and against named peers.
+"""Speed and memory of the batch SOM against the hardware's own matrix product and against named peers.
 
-    python benchmarks/som.py            under two minutes: MiniSom on 2,000 rows, scaled by rows (its time is linear)
-    python benchmarks/som.py --full     MiniSom on all rows; a million rows through three levels of 32x32
+    python benchmarks/som.py                     every claim but the million rows: about five minutes
+    python benchmarks/som.py --full --plot       the million rows too, and docs/pictures/som_cost.png
+    python benchmarks/som.py --claims schedules  some of them: epochs schedules local memory million scaling
 
 One thread, process time, contenders interleaved in each repeat, medians. `sgemm` is the product [N, D] x [D, K] that
-any exact winner search needs, measured in the same run and chunks, by MKL (torch.mm) and by oneDNN, which is faster on
-AMD and the hardware's own figure there. XPySom and faiss are measured where they can be imported.
-Writes benchmarks/results/som.json.
+any exact winner search needs, measured in the same run on the same chunks: by torch.mm as a user calls it (MKL), and by
+the fastest means found (oneDNN with weights packed beforehand, the best of three chunk sizes). Peers: som_peers.py.
+Prints Markdown and writes benchmarks/results/som.json.
 """
 
 import os
@@ -18,186 +19,332 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import argparse
 import json
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from minisom import MiniSom
+from som_peers import Peer, difference_from_minisom, peers, seconds_of
 
 from refinepoi.quantizer.hierarchy import fit_levels
 from refinepoi.quantizer.rows import Rows
+from refinepoi.quantizer.schedule import Step
 from refinepoi.quantizer.som import BatchSOM
-from refinepoi.quantizer.winners import CHUNK_BYTES, affine
+from refinepoi.quantizer.winners import affine, packed
 
-RESULTS = Path(__file__).parent / "results" / "som.json"
-EPOCHS = 20
+ROOT = Path(__file__).parents[1]
+RESULTS, PICTURE = ROOT / "benchmarks" / "results" / "som.json", ROOT / "docs" / "pictures" / "som_cost.png"
+ROWS, COLUMNS, REPEATS = 50_000, 128, 7
+
+
+@dataclass
+class Claim:
+    """One line of the table. bar: what it is to reach, empty where nothing was asked."""
+
+    what: str
+    value: float
+    unit: str
+    against: str = ""
+    bar: str = ""
+
+    @property
+    def met(self) -> str:
+        if not self.bar:
+            return ""
+        sign, bar = self.bar.split()
+        return "yes" if (self.value >= float(bar) if sign == ">=" else self.value <= float(bar)) else "NO"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rows", type=int, default=50_000)
-    parser.add_argument("--columns", type=int, default=128)
-    parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--full", action="store_true", help="MiniSom on all rows, and the million-row run")
+    claims = {"epochs": epochs, "schedules": schedules, "local": local, "memory": memory, "million": million}
+    parser.add_argument("--claims", nargs="*", choices=[*claims, "scaling"])
+    parser.add_argument("--full", action="store_true", help="the million rows too")
+    parser.add_argument("--plot", action="store_true", help=f"draw {PICTURE.name}")
+    parser.add_argument("--in-process", choices=["memory", "million"], help=argparse.SUPPRESS)
+    parser.add_argument("--rows", type=int, default=ROWS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
-
-    x = blobs(options.rows, options.columns)
-    found: list[dict[str, Any]] = []
-    for side in (16, 32):
-        found += one_size(x, side, options.repeats, options.rows if options.full else min(2000, options.rows))
-    if options.full:
-        found += million(options.columns)
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    print(f"{'claim':<64}{'value':>12} {'unit':<10}{'bar':<10}peer")
-    for row in found:
-        print(f"{row['claim']:<64}{row['value']:>12.4g} {row['unit']:<10}{row['bar']:<10}{row['peer']}")
+    if options.in_process:
+        print(json.dumps(peak_above_input(options.rows) if options.in_process == "memory" else million_rows()))
+        return
+    chosen = options.claims or [name for name in claims if name != "million" or options.full]
+    found = [claim for name in chosen if name in claims for claim in claims[name]()]
+    if found:
+        RESULTS.parent.mkdir(exist_ok=True)
+        RESULTS.write_text(json.dumps([asdict(claim) for claim in found], indent=1) + "\n", encoding="utf-8")
+        print("| what | value | | against | bar | met |\n|---|---:|---|---|---|---|")
+        for row in found:
+            print(f"| {row.what} | {row.value:.3g} | {row.unit} | {row.against} | {row.bar} | {row.met} |")
+    if options.plot or "scaling" in chosen:
+        scaling()
 
 
 def blobs(rows: int, columns: int) -> np.ndarray:
     """float32 [rows, columns]: 300 blobs, as embeddings are lumpy."""
     draw = np.random.default_rng(0)
     centres = draw.standard_normal((300, columns), dtype=np.float32)
-    return centres[draw.integers(0, 300, rows)] + 0.5 * draw.standard_normal((rows, columns), dtype=np.float32)
+    x = 0.5 * draw.standard_normal((rows, columns), dtype=np.float32)
+    x += centres[draw.integers(0, 300, rows)]
+    return x
 
 
-def one_size(x: np.ndarray, side: int, repeats: int, minisom_rows: int) -> list[dict[str, Any]]:
-    """All claims on a side x side map."""
-    nodes, size = side * side, f"{side}x{side}"
-    rows, som = Rows.survey(x), BatchSOM(side, side, epochs=EPOCHS)
+def sheet(rows: int, columns: int) -> np.ndarray:
+    """float32 [rows, columns]: a bent sheet of three dimensions with noise, which a map can unfold."""
+    draw = np.random.default_rng(1)
+    bent = np.tanh((draw.random((rows, 3)) - 0.5) @ draw.standard_normal((3, columns)) * 2)
+    return (bent + 0.1 * draw.standard_normal((rows, columns))).astype(np.float32)
+
+
+def epochs() -> list[Claim]:
+    """Winner search and whole epochs at 16x16 and 32x32, against both products and all peers."""
+    return [claim for side in (16, 32) for claim in epoch_claims(blobs(ROWS, COLUMNS), side)]
+
+
+def epoch_claims(x: np.ndarray, side: int) -> list[Claim]:
+    nodes, size = side * side, f"{side}x{side}, {len(x):,} x {x.shape[1]}"
+    winners, epoch = pieces(x, side)
+    products = {
+        f"oneDNN {chunk >> 10} KiB": product(x, nodes, chunk, onednn=True) for chunk in (1 << 20, 2 << 20, 4 << 20)
+    }
+    mkl = {"MKL": product(x, nodes, 2 << 20, onednn=False)}
+    others = [peer for peer in peers(x, side) if peer.run]
+    runs: dict[str, Callable[[], object]] = {"winners": winners, "epoch": epoch, **mkl, **products}
+    seconds = medians(runs | {peer.name: peer.run for peer in others if peer.run})
+    best = min(products, key=lambda name: seconds[name])
+    found = []
+    for name, words in (("MKL", "torch.mm"), (best, "oneDNN")):
+        against = f"{words} sgemm, {2e-9 * x.size * nodes / seconds[name]:.0f} GFLOP/s"
+        found += [
+            Claim(f"{size}: winner search, share of", seconds[name] / seconds["winners"], "", against, ">= 0.9"),
+            Claim(
+                f"{size}: whole epoch, share of", seconds[name] / seconds["epoch"], "", against,
+                ">= 0.8" if side == 32 else ">= 0.7",
+            ),
+        ]  # fmt: skip
+    found.append(Claim(f"{size}: epoch", 1e6 * seconds["epoch"] / len(x), "us a row"))
+    ours = seconds["epoch"] / len(x)
+    bars = {"MiniSom": ">= 100", "XPySom": ">= 3.5"}
+    for peer in peers(x, side):
+        if peer.reason:
+            found.append(Claim(f"{size}: epoch, times faster than", float("nan"), "x", f"{peer.name} ({peer.reason})"))
+        elif peer.name.startswith("faiss"):
+            share = ours / (seconds[peer.name] / peer.rows)
+            found.append(Claim(f"{size}: epoch, time as a share of", share, "x", label(peer), "<= 1.1"))
+        else:
+            times = seconds[peer.name] / peer.rows / ours
+            bar = bars.get(peer.name.split()[0], "")
+            found.append(Claim(f"{size}: epoch, times faster than", times, "x", label(peer), bar))
+    gap = difference_from_minisom(x[:2000], side)
+    return [*found, Claim(f"{size}: largest difference of weights", gap, "", "MiniSom train_batch_offline", "<= 1e-5")]
+
+
+def label(peer: Peer) -> str:
+    return f"{peer.name} ({peer.what}{'' if peer.rows == ROWS else f'; {peer.rows:,} rows'})"
+
+
+def pieces(x: np.ndarray, side: int) -> tuple[Callable[[], object], Callable[[], object]]:
+    """The winner search and a whole epoch of a map half-way through its training."""
+    rows, som, step = Rows.survey(x), BatchSOM(side, side, device="cpu"), Step(side, side, side / 8)
     som.start(rows)
-    sigma = side / 8
+    som.steps_ = [[step]] * 100_000
 
     def epoch() -> None:
-        total = som.empty_sums()
-        for number in range(rows.blocks):
-            total += som.accumulate(*rows.block(number))
-        som.update(total, sigma)
+        total = som.begin(step)
+        for number in range(som.blocks_of(step)):
+            som.accumulate(total, number)
+        som.update(total)
 
-    contenders: dict[str, Callable[[], object]] = {
-        "MKL": product(x, nodes, lambda part, weights, bias: torch.addmm(bias, part, weights.T)),
-        "oneDNN": product(x, nodes, affine),
-        "winners": lambda: som._search.nearest(x),
-        "epoch": epoch,
-        **peers(x, side),
-    }
-    seconds = medians(contenders, repeats)
-    theirs, difference = against_minisom(x[:minisom_rows], side)
-    theirs *= len(x) / minisom_rows
-
-    def claim(text: str, value: float, unit: str, peer: str, bar: str) -> dict[str, Any]:
-        return {
-            "claim": f"{size}, {len(x)} x {x.shape[1]}: {text}",
-            "value": value,
-            "unit": unit,
-            "peer": peer,
-            "bar": bar,
-        }
-
-    found = []
-    for library in ("MKL", "oneDNN"):
-        sgemm = seconds[library]
-        peer = f"{library} sgemm, {2e-9 * x.size * nodes / sgemm:.0f} GFLOP/s"
-        found.append(claim("winner search, share of sgemm", sgemm / seconds["winners"], "share", peer, ">= 0.9"))
-        bar = ">= 0.8" if side == 32 else ">= 0.7"
-        found.append(claim("whole epoch, share of sgemm", sgemm / seconds["epoch"], "share", peer, bar))
-    found += [
-        claim("epoch, time per row", 1e6 * seconds["epoch"] / len(x), "us", "", ""),
-        claim("epoch, times faster", theirs / seconds["epoch"], "x", "MiniSom train_batch_offline", ">= 100"),
-        claim("largest difference of weights", difference, "abs", "MiniSom train_batch_offline", "<= 1e-5"),
-    ]
-    if "XPySom" in seconds:
-        found.append(claim("epoch, times faster", seconds["XPySom"] / seconds["epoch"], "x", "XPySom", ">= 3.5"))
-    if "faiss" in seconds:
-        found.append(
-            claim("epoch, share of its time", seconds["epoch"] / seconds["faiss"], "x", "faiss k-means", "<= 1.1")
-        )
-    return found
+    epoch()
+    search = som._search
+    return lambda: search.nearest(x, rows.longest), epoch
 
 
-Product = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-
-
-def product(x: np.ndarray, nodes: int, multiply: Product) -> Callable[[], object]:
-    """The matrix product of a winner search alone, in the same chunks."""
-    data, chunk = torch.from_numpy(x), CHUNK_BYTES // (4 * nodes)
+def product(x: np.ndarray, nodes: int, chunk_bytes: int, onednn: bool) -> Callable[[], object]:
+    """The matrix product of a winner search alone, in chunks."""
+    data, chunk = torch.from_numpy(x), chunk_bytes // (4 * nodes)
     weights, bias = torch.randn(nodes, x.shape[1]), torch.randn(nodes)
+    ready = packed(weights, chunk) if onednn else weights.T
 
     def run() -> None:
         for start in range(0, len(data), chunk):
-            multiply(data[start : start + chunk], weights, bias)
+            part = data[start : start + chunk]
+            affine(part, ready, bias) if onednn else torch.mm(part, ready)
 
     return run
 
 
-def peers(x: np.ndarray, side: int) -> dict[str, Callable[[], object]]:
-    """One epoch of other libraries, where they are installed."""
-    found: dict[str, Callable[[], object]] = {}
-    if find_spec("xpysom"):
-        from xpysom import XPySom
-
-        other = XPySom(side, side, x.shape[1], sigma=side / 4, sigmaN=0.5, xp=np)
-        other.pca_weights_init(x[:2000])
-        found["XPySom"] = lambda: other.train(x, 1)
-    if find_spec("faiss"):
-        import faiss
-
-        faiss.omp_set_num_threads(1)
-        index, weights = faiss.IndexFlatL2(x.shape[1]), x[: side * side].copy()
-        settings = {"niter": 1, "max_points_per_centroid": len(x), "min_points_per_centroid": 1}
-        cluster = faiss.Clustering(x.shape[1], side * side)
-        for name, value in settings.items():
-            setattr(cluster, name, value)
-
-        def run() -> None:
-            index.reset()
-            index.add(weights)
-            cluster.train(x, index)
-
-        found["faiss"] = run
-    return found
-
-
-def medians(contenders: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
+def medians(contenders: dict[str, Callable[[], object]], repeats: int = REPEATS) -> dict[str, float]:
     """Median process time of each, all of them once in every repeat; one round before to warm up."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for repeat in range(repeats + 1):
         for name, run in contenders.items():
-            start = time.process_time()
-            run()
+            seconds = seconds_of(run)
             if repeat:
-                times[name].append(time.process_time() - start)
+                times[name].append(seconds)
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def against_minisom(x: np.ndarray, side: int, epochs: int = 2) -> tuple[float, float]:
-    """Seconds of one MiniSom epoch, and the largest difference of the weights after `epochs` on the same sigmas."""
-    ours = BatchSOM(side, side, epochs=epochs, sigma_end=side / 8).fit(x)
-    start = BatchSOM(side, side, epochs=epochs, sigma_end=side / 8)
-    start.start(Rows.survey(x))
-    theirs = MiniSom(side, side, x.shape[1], sigma=float(start.sigmas_[0]), learning_rate=1.0)
-    theirs._weights[:] = start.weights_.reshape(side, side, -1)
-    wide, seconds = x.astype(np.float64), []
-    for sigma in start.sigmas_:  # one iteration at a time: its decays return the start sigma at iteration 0
-        theirs._sigma = float(sigma)
-        before = time.process_time()
-        theirs.train_batch_offline(wide, 1)
-        seconds.append(time.process_time() - before)
-    difference = np.abs(ours.weights_ - theirs.get_weights().reshape(side * side, -1)).max()
-    return statistics.median(seconds), float(difference)
+def schedules() -> list[Claim]:
+    """The multi-resolution schedule against 20 plain epochs: time and unexplained variance."""
+    return [
+        claim
+        for name, x in (("blobs", blobs(ROWS, COLUMNS)), ("sheet", sheet(ROWS, COLUMNS)))
+        for side in (16, 32)
+        for claim in against_plain(name, x, side, {"schedule": "multi_resolution"}, 0.4, 2)
+    ]
 
 
-def million(columns: int) -> list[dict[str, Any]]:
-    """A million rows through three levels of 32x32, wall time on the threads this process may use."""
-    x, start = blobs(1_000_000, columns), time.monotonic()
-    fit_levels(x, ((32, 32),) * 3, lambda r, level: BatchSOM(32, 32, epochs=EPOCHS).fit(r).weights_)
-    text = f"three levels of 32x32, 1000000 x {columns}, {torch.get_num_threads()} threads"
-    return [{"claim": text, "value": time.monotonic() - start, "unit": "s", "peer": "", "bar": "<= 60"}]
+def local() -> list[Claim]:
+    """Tile-local winner search against the exact one on big maps."""
+    x = sheet(ROWS, 64)
+    return [
+        claim
+        for side, options in (
+            (64, {"search": "local"}), (128, {"search": "local"}),
+            (128, {"search": "local", "schedule": "multi_resolution"}),
+        )
+        for claim in against_plain("sheet", x, side, options, None, None, repeats=1)
+    ]  # fmt: skip
+
+
+def against_plain(
+    name: str,
+    x: np.ndarray,
+    side: int,
+    options: dict[str, str],
+    cost: float | None,
+    loss: float | None,
+    repeats: int = 3,
+) -> list[Claim]:
+    """What `options` save of the time of 20 plain epochs, and what they leave unexplained beyond those."""
+    plain, other = BatchSOM(side, side, device="cpu"), BatchSOM(side, side, device="cpu", **options)
+    seconds = medians({"plain": lambda: plain.fit(x), "other": lambda: other.fit(x)}, repeats)
+    left = [float(np.square(x - som.weights_[som.predict(x)]).sum()) for som in (plain, other)]
+    what = f"{side}x{side}, {len(x):,} x {x.shape[1]} {name}: {', '.join(options.values())}"
+    against = "20 plain epochs"
+    return [
+        Claim(
+            f"{what}, time as a share of",
+            seconds["other"] / seconds["plain"],
+            "x",
+            against,
+            f"<= {cost}" if cost else "",
+        ),
+        Claim(
+            f"{what}, more unexplained variance than",
+            100 * (left[1] / left[0] - 1),
+            "%",
+            against,
+            f"<= {loss}" if loss else "",
+        ),
+    ]
+
+
+def memory() -> list[Claim]:
+    """Peak memory of a fit above the input, in a process of its own."""
+    found = []
+    for rows in (50_000, 200_000):
+        peak = json.loads(in_process("memory", 1, rows))
+        bar = 64 + 16 * rows / 2**20
+        found.append(
+            Claim(
+                f"32x32, {rows:,} x {COLUMNS}: peak memory above the input",
+                peak,
+                "MiB",
+                "64 MiB + 16 bytes a row",
+                f"<= {bar:.1f}",
+            )
+        )
+    return found
+
+
+def peak_above_input(rows: int) -> float:
+    """MiB. A small fit first: what libraries take once is not the map's."""
+    x = blobs(rows, COLUMNS)
+    BatchSOM(4, 4, epochs=1, device="cpu").fit(x[:2000])
+    before = status("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    BatchSOM(32, 32, epochs=3, device="cpu").fit(x)
+    return (status("VmHWM") - before) / 1024
+
+
+def status(key: str) -> float:
+    """A figure of /proc/self/status in KiB."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith(key))
+
+
+def million() -> list[Claim]:
+    """A million rows through three levels of 32x32 on two threads, plain and multi-resolution. Wall time."""
+    found = json.loads(in_process("million", 2, 0))
+    return [
+        Claim(
+            f"three levels of 32x32, 1,000,000 x {COLUMNS}, 2 threads: {name}",
+            wall,
+            "s",
+            f"{process:.0f} s of processor",
+            "<= 60",
+        )
+        for name, (wall, process) in found.items()
+    ]
+
+
+def million_rows() -> dict[str, tuple[float, float]]:
+    """Wall and process time of each schedule."""
+    x, found = blobs(1_000_000, COLUMNS), {}
+    for schedule in ("multi_resolution", "plain"):
+        wall, process = time.monotonic(), time.process_time()
+        som = BatchSOM(32, 32, schedule=schedule, device="cpu")
+        fit_levels(x, ((32, 32),) * 3, lambda residual, level, som=som: som.fit(residual).weights_)
+        found[schedule] = time.monotonic() - wall, time.process_time() - process
+    return found
+
+
+def in_process(what: str, threads: int, rows: int) -> str:
+    command = [sys.executable, __file__, "--in-process", what, "--rows", str(rows)]
+    paths = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
+    settings = {**os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": paths}
+    return subprocess.run(command, env=settings, check=True, capture_output=True, text=True).stdout
+
+
+def scaling() -> None:
+    """Draw the time of an epoch and of both products against N, K and D."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
+    sweeps = {
+        "rows N  (32x32, D = 128)": [(n, n, 32, 128) for n in (6_250, 12_500, 25_000, 50_000, 100_000)],
+        "nodes K  (N = 25,000, D = 128)": [(side * side, 25_000, side, 128) for side in (8, 16, 32, 64)],
+        "columns D  (N = 25,000, 32x32)": [(d, 25_000, 32, d) for d in (16, 32, 64, 128, 256)],
+    }
+    for axis, (title, points) in zip(axes, sweeps.items(), strict=True):
+        curves: dict[str, list[float]] = {"epoch": [], "winner search": [], "sgemm, oneDNN": [], "sgemm, torch.mm": []}
+        for _, rows, side, columns in points:
+            x = blobs(rows, columns)
+            winners, epoch = pieces(x, side)
+            products = (product(x, side * side, 2 << 20, onednn) for onednn in (True, False))
+            found = medians(dict(zip(curves, (epoch, winners, *products), strict=True)), 5)
+            for name, values in curves.items():
+                values.append(1e3 * found[name])
+        for (name, values), style in zip(curves.items(), ("o-", "s-", "k--", "k:"), strict=True):
+            axis.loglog([point[0] for point in points], values, style, label=name, markersize=4)
+        axis.set_xticks([point[0] for point in points], [f"{point[0]:,}" for point in points], fontsize=7)
+        axis.minorticks_off()
+        axis.set_xlabel(title)
+        axis.set_ylabel("ms, one thread")
+        axis.grid(alpha=0.3)
+    axes[0].legend(frameon=False, fontsize=8)
+    PICTURE.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(PICTURE, dpi=110)
+    print(f"wrote {PICTURE.relative_to(ROOT)}, {PICTURE.stat().st_size >> 10} KiB")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from refinepoi.grpo.spec import GrpoSpec
 from refinepoi.model.spec import ModelSpec
 from refinepoi.prompt.spec import PromptSpec
 from refinepoi.quantizer.spec import QuantizerSpec
+from refinepoi.report.spec import ReportSpec
 from refinepoi.reward.spec import RewardSpec
 from refinepoi.sft.spec import SftSpec
 
@@ -38,7 +39,7 @@ def _check_goal(goal: str) -> str:
 
 
 class Experiment(Spec):
-    """Everything that defines a run, and (`runtime`, `tracking`, `name`, `goal`) what does not change its results."""
+    """What defines a run, and (`report`, `runtime`, `tracking`, `name`, `goal`) what does not change its results."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$", description="folder and dashboard name")
     goal: Annotated[str, AfterValidator(_check_goal)]
@@ -55,6 +56,7 @@ class Experiment(Spec):
     grpo: GrpoSpec
     baseline: BaselineSpec
     evaluation: EvaluationSpec
+    report: ReportSpec
     tracking: TrackingSpec
     runtime: Runtime
 
@@ -87,6 +89,8 @@ class Experiment(Spec):
                 f"prompt.candidates: {shown} are to be shown but evidence.candidates keeps {self.evidence.candidates}; "
                 f"raise evidence.candidates"
             )
+        if self.goal == "report" and not self.report.runs:
+            found.append("report.runs: goal=report compares finished runs; give report.runs=[FOLDER,...]")
         return found
 
 

@@ -7,6 +7,7 @@ Each stage stands in the package of its name: `refinepoi/<package>/stage.py`.
 from functools import cached_property
 from typing import Any, TypeVar
 
+from refinepoi.artifacts.audit import Audit
 from refinepoi.artifacts.embeddings import Embeddings
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.features import Features
@@ -16,6 +17,7 @@ from refinepoi.artifacts.predictions import Predictions
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import Trajectories
+from refinepoi.audit.stage import audit_data
 from refinepoi.baseline.stage import rank_by_counting
 from refinepoi.core.spec import Spec
 from refinepoi.core.stage import Artifact, Stage, Storable
@@ -72,6 +74,12 @@ class Pipeline:
         return self._get(
             "prompts", write_prompts, self.spec.prompt, self.trajectories, self.evidence, self.semantic_ids
         )
+
+    @cached_property
+    def audit(self) -> Artifact[Audit]:
+        """Leak tests and figures of the data: does anything trained or asked know what it must not?"""
+        specs = self.spec.features, self.spec.encoder, self.spec.evidence, self.spec.prompt
+        return self._get("audit", audit_data, *specs, self.trajectories, self.semantic_ids)
 
     @cached_property
     def warm_start(self) -> Artifact[Policy]:

@@ -15,21 +15,38 @@ LEVEL_LETTERS = string.ascii_uppercase
 
 
 @dataclass(frozen=True, eq=False)
+class Reserved:
+    """IDs that nobody bears any more. poi_ids: [R]; codes: int32 [R, L]."""
+
+    poi_ids: tuple[str, ...] = ()
+    codes: npt.NDArray[np.int32] = field(default_factory=lambda: np.empty((0, 0), np.int32))
+
+    def __post_init__(self) -> None:
+        require(len(self.poi_ids) == len(self.codes), f"{len(self.poi_ids)} reserved names, {len(self.codes)} IDs")
+
+
+@dataclass(frozen=True, eq=False)
 class SemanticIds:
     """
     codes: int32 [P, L], node index on each level's grid, row-major: row = code // W, column = code % W.
     grids: L pairs (H, W).
     policy: how collisions were resolved (`nearest_free`, `suffix`, `none`). With `suffix` the last level is a
         1 x n grid that counts POIs of one cell.
-    codebooks: L arrays float32 [H*W, D]; empty where the quantizer has none (the suffix level, random IDs).
     report: quality by level and for whole IDs.
+    poi_ids: the data's own name of each POI, [P], by which it is found again in a later catalogue.
+    reserved: names and codes (int32 [R, L]) of POIs of earlier catalogues that are not in this one: their IDs are never
+        given to others.
+    reference: how well the quantizer described the POIs it was trained on, to tell drift later.
+    The fitted quantizer itself lies beside, in `quantizer/` (`refinepoi/quantizer/fit.py` reads it).
     """
 
     codes: npt.NDArray[np.int32]
     grids: tuple[tuple[int, int], ...]
     policy: str
-    codebooks: tuple[npt.NDArray[np.float32], ...] = ()
     report: dict[str, Any] = field(default_factory=dict)
+    poi_ids: tuple[str, ...] = ()
+    reserved: Reserved = field(default_factory=Reserved)
+    reference: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         require(self.codes.ndim == 2 and self.codes.shape[1] == len(self.grids), "codes and grids differ in levels")
@@ -37,6 +54,10 @@ class SemanticIds:
         sizes = np.array([h * w for h, w in self.grids])
         bad = np.flatnonzero(((self.codes < 0) | (self.codes >= sizes)).any(1))
         require(bad.size == 0, f"codes of POI row {bad[:1]} lie outside their grids {self.grids}")
+        named = len(self.poi_ids)
+        require(named in (0, len(self.codes)), f"{named} names of {len(self.codes)} POIs")
+        require(len(set(self.poi_ids)) == named, "two POIs have the same name")
+        require(not set(self.poi_ids) & set(self.reserved.poi_ids), "a POI has an ID and one reserved")
 
     @property
     def levels(self) -> int:
@@ -80,14 +101,20 @@ class SemanticIds:
 
     def save(self, folder: Path) -> None:
         write_array(folder / "codes.npy", self.codes)
-        for level, codebook in enumerate(self.codebooks):
-            write_array(folder / f"codebook_{level}.npy", codebook)
-        facts = {"grids": self.grids, "policy": self.policy, "codebooks": len(self.codebooks), "report": self.report}
+        write_array(folder / "reserved_codes.npy", self.reserved.codes)
+        write_json(folder / "poi_ids.json", {"here": self.poi_ids, "reserved": self.reserved.poi_ids})
+        facts = {"grids": self.grids, "policy": self.policy, "report": self.report, "reference": self.reference}
         write_json(folder / "facts.json", facts)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
-        facts = read_json(folder / "facts.json")
-        codebooks = tuple(read_array(folder / f"codebook_{n}.npy") for n in range(facts["codebooks"]))
-        grids = tuple((h, w) for h, w in facts["grids"])
-        return cls(read_array(folder / "codes.npy"), grids, facts["policy"], codebooks, facts["report"])
+        facts, names = read_json(folder / "facts.json"), read_json(folder / "poi_ids.json")
+        return cls(
+            read_array(folder / "codes.npy"),
+            tuple((h, w) for h, w in facts["grids"]),
+            facts["policy"],
+            facts["report"],
+            tuple(names["here"]),
+            Reserved(tuple(names["reserved"]), read_array(folder / "reserved_codes.npy")),
+            facts["reference"],
+        )

@@ -40,10 +40,13 @@ QUERIES = {
 class Trajectories:
     """
     checkins: one row a visit, sorted by (utc, user, original order); only POIs of `pois` and users of `users`.
-    pois: the catalogue; the row number is the POI's index everywhere. Only POIs seen in training.
-    users: `user_id` as text; the row number is the user's index.
+    pois: the catalogue; the row number is the POI's index everywhere. Only POIs seen in training, or (`in_train` false)
+        those of a test city behind them.
+    users: `user_id` as text and `activity` (Int8, group by training trajectories, 0 = least active); the row number is
+        the user's index.
     queries: one row a sample, sorted by (split, row). Train queries too; the query's number is its row.
-    facts: protocol {dataset, split, samples, ...}, counts, report of what cleaning did.
+    facts: protocol {dataset, split, samples, ...}, counts, report of what cleaning did; of the embedded city also
+        `oracle`, the best that can be expected there.
     """
 
     checkins: pl.DataFrame

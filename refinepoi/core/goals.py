@@ -1,4 +1,5 @@
-"""The artifacts a run can be asked for, in the order they are made: the properties of `pipeline.Pipeline`."""
+"""The artifacts a run can be asked for, in the order they are made: the properties of `pipeline.Pipeline`; and the
+report, which reads finished runs."""
 
 GOALS = {
     "trajectories": "cleaned, split check-ins with the samples of the protocol, and a data report",
@@ -7,9 +8,12 @@ GOALS = {
     "embeddings": "contrastive encoder trained; one vector a POI",
     "semantic_ids": "hierarchical SOM trained; one grid coordinate a level for each POI, with maps",
     "prompts": "what the language model reads and should answer",
+    "audit": "leak tests, counts, time ranges and oddities of the data, with a page; a failed leak test stops the run",
     "warm_start": "language model after supervised fine-tuning",
     "policy": "language model after GRPO",
     "predictions": "ranked lists of the policy",
     "baselines": "ranked lists of the counters",
     "metrics": "the table: everything",
+    "dashboard": "no artifact: the W&B workspace and report of tracking.project, with the panels to compare runs by",
+    "report": "no artifact: a page and tables that compare finished runs, report.runs=[FOLDER,...]",
 }

@@ -111,6 +111,7 @@ def stage(version: int, makes: type[T], name: str) -> Callable[[Callable[..., No
 @cache
 def package_digest(package: Path) -> str:
     total = hashlib.sha256()
-    for file in sorted(package.glob("*.py")):
-        total.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    files = [f for f in package.rglob("*") if f.is_file() and "__pycache__" not in f.parts]  # templates, too
+    for file in sorted(files):
+        total.update(file.relative_to(package).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return total.hexdigest()[:16]

@@ -52,14 +52,20 @@ class WandbTracker:
         self._attempt(send)
 
     def image(self, name: str, path: Path) -> None:
+        self._file(name, path, lambda wandb: wandb.Image(str(path)))
+
+    def page(self, name: str, path: Path) -> None:
+        self._file(name, path, lambda wandb: wandb.Html(str(path), inject=False))  # as it is: it allows nothing else
+
+    def _file(self, name: str, path: Path, medium: Callable[[Any], Any]) -> None:
         if not path.is_file():
-            log.debug("tracking: no picture %s at %s", name, path)
+            log.debug("tracking: no file %s at %s", name, path)
             return
 
         def send() -> None:
             import wandb
 
-            self.run.log({name: wandb.Image(str(path))})
+            self.run.log({name: medium(wandb)})
 
         self._attempt(send)
 
@@ -68,6 +74,27 @@ class WandbTracker:
             import wandb
 
             self.run.log({name: wandb.Table(columns=list(columns), data=rows, allow_mixed_types=True)})
+
+        self._attempt(send)
+
+    def artifact(self, manifest: Path, made: bool) -> None:
+        """A stored artifact by its manifest: what was made, from which artifacts, with which settings. Not its files.
+
+        made: by this run (its output), else read from the store (its input): W&B draws the lineage from that.
+        """
+
+        def send() -> None:
+            import wandb
+
+            told = json.loads(manifest.read_text(encoding="utf-8"))
+            inputs = [f"{a['artifact']}-{a['key']}" for a in told["arguments"] if "artifact" in a]
+            facts = {"key": told["key"], "inputs": inputs, "seconds": told["seconds"], "git": told["git"]}
+            item = wandb.Artifact(f"{told['stage']}-{told['key']}", type=told["stage"], metadata=facts)
+            item.add_file(str(manifest), name=manifest.name)
+            if made or self.run.offline:  # offline W&B cannot look inputs up; their names stand in the metadata
+                self.run.log_artifact(item)
+            else:
+                self.run.use_artifact(item)
 
         self._attempt(send)
 
@@ -197,7 +224,12 @@ def _redirect(home: Path) -> Callable[[], None]:
 
 
 def _stable_id(home: Path) -> str:
-    """The run's id: drawn once for a run folder, so that a run started again there continues the same W&B run."""
+    """The run's id: drawn once for a run folder, so that a run started again there continues the same W&B run.
+
+    A `wandb agent` gives its runs an id in the environment, by which the sweep knows them.
+    """
+    if os.environ.get("WANDB_SWEEP_ID") and os.environ.get("WANDB_RUN_ID"):
+        return os.environ["WANDB_RUN_ID"]
     file = home / "id"
     if not file.exists():
         file.write_text(uuid.uuid4().hex[:12], encoding="utf-8")

@@ -14,11 +14,11 @@ import numpy as np
 import polars as pl
 
 from refinepoi.core.seeding import generator
-from refinepoi.dataset.habits import Events, Person, born, plan
-from refinepoi.dataset.places import KINDS, Indices, Map, degrees, draw_map, pick
+from refinepoi.dataset.habits import Events, Flags, Person, born, plan
+from refinepoi.dataset.places import KINDS, Floats, Indices, Map, degrees, draw_map, pick
 
 if TYPE_CHECKING:
-    from refinepoi.dataset.spec import CityModel
+    from refinepoi.dataset.city_spec import CityModel
 
 DAY = 86_400
 STAY_HOURS = 5.0
@@ -28,8 +28,7 @@ STAY_HOURS = 5.0
 def simulate_city(model: "CityModel", seed: int) -> pl.DataFrame:
     """user, poi, category, category_id (text), latitude, longitude, time (epoch seconds, UTC), by person and time."""
     city = draw_map(model, seed)
-    start = (date.fromisoformat(model.start) - date(1970, 1, 1)).days
-    weekend = (start + 3 + np.arange(model.days)) % 7 >= 5
+    start, weekend = first_day(model), weekends(model)
     who, when, where = [], [], []
     for number in range(model.users):
         rng = generator(seed, "city", "person", str(number))
@@ -56,26 +55,63 @@ def simulate_city(model: "CityModel", seed: int) -> pl.DataFrame:
     )
 
 
+def first_day(model: "CityModel") -> int:
+    """Days from 1970 to the first one."""
+    return (date.fromisoformat(model.start) - date(1970, 1, 1)).days
+
+
+def weekends(model: "CityModel") -> Flags:
+    """[days] whether it is Saturday or Sunday."""
+    return np.asarray((first_day(model) + 3 + np.arange(model.days)) % 7 >= 5)
+
+
 def choose_places(model: "CityModel", city: Map, person: Person, events: Events, rng: np.random.Generator) -> Indices:
     """A place for each event, [events]: the usual one where the event has it, else explored or returned to."""
-    visits = np.zeros(len(city.kind))
+    draws = rng.random((len(events.hour), 2))
+    walk = Walk(model, city, person, events)
     chosen = events.place.copy()
-    draws = rng.random((len(chosen), 2))
-    options_of = [*(city.of_kind(kind) for kind in range(len(KINDS))), np.arange(len(city.kind))]
-    known, here, last_hour = 0, person.home, -np.inf
     for n in range(len(chosen)):
+        walk.arrive(n)
         if chosen[n] < 0:
-            if events.hour[n] - last_hour > STAY_HOURS:
-                here = person.home
-            options = options_of[events.kind[n]]  # the last entry, every place, for an event open in kind (-1)
-            suits = city.nearness(options, city.xy[here], person.reach) * events.appeal[city.kind[options], n]
-            weights = suits * visits[options]
-            new = suits * city.popularity[options] * (visits[options] == 0)
-            explores = draws[n, 0] < model.explore * max(known, 1) ** -model.explore_decay
-            if not weights.any() or (explores and new.any()):
-                weights = new
+            options, known, new, explore = walk.choice(n, events.kind[n])
+            weights = new if draws[n, 0] < explore else known
             chosen[n] = options[pick(weights, draws[n, 1])]
-        here, last_hour = chosen[n], events.hour[n]
-        known += visits[here] == 0
-        visits[here] += 1
+        walk.visit(n, chosen[n])
     return chosen
+
+
+class Walk:
+    """One person's way through the events: where they are, where they have been, and so where they may go."""
+
+    def __init__(self, model: "CityModel", city: Map, person: Person, events: Events) -> None:
+        self.model, self.city, self.person, self.events = model, city, person, events
+        self.visits = np.zeros(len(city.kind))
+        self.known, self.here, self.last_hour = 0, person.home, -np.inf
+        self.options_of = [*(city.of_kind(kind) for kind in range(len(KINDS))), np.arange(len(city.kind))]
+
+    def arrive(self, n: int) -> None:
+        """Before event n: who has not been seen for a while starts from home."""
+        if self.events.hour[n] - self.last_hour > STAY_HOURS:
+            self.here = self.person.home
+
+    def choice(self, n: int, kind: int) -> tuple[Indices, Floats, Floats, float]:
+        """
+        Places of a kind (-1: any) for event n: options [m], the weights of known and of new ones [m], and the chance
+        that the new ones decide (1 or 0 where only one of the two has any weight).
+        """
+        options = self.options_of[kind]
+        suits = self.city.nearness(options, self.city.xy[self.here], self.person.reach)
+        suits = suits * self.events.appeal[self.city.kind[options], n]
+        known = suits * self.visits[options]
+        new = suits * self.city.popularity[options] * (self.visits[options] == 0)
+        explore = self.model.explore * max(self.known, 1) ** -self.model.explore_decay
+        if not known.any():
+            explore = np.inf
+        elif not new.any():
+            explore = 0.0
+        return options, known, new, explore
+
+    def visit(self, n: int, place: int) -> None:
+        self.here, self.last_hour = place, self.events.hour[n]
+        self.known += int(self.visits[place] == 0)
+        self.visits[place] += 1

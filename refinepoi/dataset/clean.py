@@ -1,47 +1,50 @@
 """Rows of text -> checked check-ins. Every row that cannot be used gets a reason and goes into the report.
 
-Text is stripped and brought to Unicode NFC, so that two spellings of one name are one name. Order: time, then user,
-then either the order of the files (`published`) or the row's own content, so that shuffled input gives the same result.
+Text is stripped and brought to Unicode NFC, so that two spellings of one name are one name, and then replaced by its
+number in the sorted list of names: steps after this one compare and sort numbers. Order: time, then user, then either
+the order of the files (`published`) or the row's own content, so that shuffled input gives the same result.
 """
 
+from collections.abc import Iterable
 from datetime import date
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from refinepoi.dataset.report import Report
 
 if TYPE_CHECKING:
-    from refinepoi.dataset.spec import CleaningSpec
+    from refinepoi.dataset.protocol_spec import CleaningSpec
 
 TEXT = ("user", "poi", "category", "category_id", "trajectory")
-UNKNOWN = "unknown"
 SECONDS = 86_400
+CONTENT = ("poi", "latitude", "longitude", "category", "category_id", "local")
+
+Names = dict[str, pl.Series]
+"""Column -> its sorted names; a number in that column is a row of this list."""
 
 
 def check_rows(rows: pl.DataFrame, cleaning: "CleaningSpec", report: Report) -> pl.DataFrame:
     """
     rows: `file`, `line`, text columns user, poi, category, category_id (empty allowed), latitude, longitude and, parsed
     by `times.py`, `utc` and `local` (Int64 seconds, null with a `time_problem` text).
-    Returns the good rows with latitude and longitude as Float64.
+    Returns the good rows: text as Categorical, latitude and longitude as Float64.
     """
-    texts = [pl.col(c).str.strip_chars().str.normalize("NFC").fill_null("") for c in TEXT if c in rows.columns]
-    rows = rows.with_columns(*texts)
-    written = {c: pl.col(c).cast(pl.String).fill_null("") for c in ("latitude", "longitude")}
-    rows = rows.with_columns(
-        *(
-            pl.col(c).cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False).alias(f"{c}_value")
-            for c in written
-        )
+    texts = [column for column in TEXT if column in rows.columns]
+    rows = rows.with_columns(pl.col(texts).str.strip_chars().fill_null("")).with_columns(
+        pl.col(c).cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False).alias(f"{c}_value")
+        for c in ("latitude", "longitude")
     )
     latitude, longitude = pl.col("latitude_value"), pl.col("longitude_value")
-    place = pl.format("{}, {}", written["latitude"], written["longitude"])
+    written = (pl.col(c).cast(pl.String).fill_null("") for c in ("latitude", "longitude"))
+    place = pl.format("{}, {}", *written)
     earliest, latest = (_epoch_day(day) * SECONDS for day in (cleaning.earliest, cleaning.latest))
-    rules: list[tuple[pl.Expr, str, pl.Expr]] = [
+    rules: list[tuple[pl.Expr, str | pl.Expr, pl.Expr]] = [
         (pl.col("user") == "", "no user", pl.lit("")),
         (pl.col("poi") == "", "no POI", pl.lit("")),
-        (pl.col("trajectory") == "" if "trajectory" in rows.columns else pl.lit(False), "no trajectory", pl.lit("")),
-        (pl.col("time_problem").is_not_null(), "", pl.col("time")),
+        (pl.col("trajectory") == "" if "trajectory" in texts else pl.lit(False), "no trajectory", pl.lit("")),
+        (pl.col("time_problem").is_not_null(), pl.col("time_problem"), pl.col("time")),
         ((pl.col("utc") < earliest) | (pl.col("utc") >= latest), "time out of range", pl.col("time")),
         (latitude.is_null() | longitude.is_null(), "coordinate is no number", place),
         (latitude.is_nan() | longitude.is_nan(), "coordinate is NaN", place),
@@ -49,34 +52,79 @@ def check_rows(rows: pl.DataFrame, cleaning: "CleaningSpec", report: Report) -> 
         ((latitude.abs() > 90) | (longitude.abs() > 180), "coordinate out of range", place),
         ((latitude == 0) & (longitude == 0), "coordinate is (0, 0)", place),
     ]
-    reason, detail = pl.lit(None, pl.String), pl.lit("")
-    for condition, text, what in reversed(rules):
-        reason = pl.when(condition).then(pl.lit(text) if text else pl.col("time_problem")).otherwise(reason)
-        detail = pl.when(condition).then(what).otherwise(detail)
-    rows = rows.with_columns(reason=reason, detail=detail)
-    report.add("bad", rows.filter(pl.col("reason").is_not_null()).select("file", "line", "reason", "detail"))
-    good = rows.filter(pl.col("reason").is_null())
-    return good.with_columns(latitude=latitude, longitude=longitude).drop(
-        "latitude_value", "longitude_value", "reason", "detail", "time", "time_problem"
+    fails = pl.any_horizontal(condition for condition, _, _ in rules).fill_null(True)
+    rows = rows.with_columns(fails=fails)
+    if rows["fails"].any():
+        reason, detail = pl.lit(None, pl.String), pl.lit("")
+        for condition, text, what in reversed(rules):
+            reason = pl.when(condition).then(text if isinstance(text, pl.Expr) else pl.lit(text)).otherwise(reason)
+            detail = pl.when(condition).then(what).otherwise(detail)
+        report.add("bad", rows.filter("fails").select("file", "line", reason=reason, detail=detail))
+        rows = rows.filter(~pl.col("fails"))
+    return rows.select(
+        pl.col("file", *texts).cast(pl.Categorical),
+        "line",
+        "utc",
+        "local",
+        *(c for c in ("split",) if c in rows.columns),
+        latitude=latitude,
+        longitude=longitude,
     )
+
+
+def number_names(blocks: Iterable[pl.DataFrame]) -> tuple[pl.DataFrame, Names]:
+    """
+    One table of all blocks, its text columns as UInt32 numbers of sorted names in NFC; null where category or
+    category_id is empty. Numbers do not depend on the order of the rows.
+    """
+    rows = pl.concat(blocks, rechunk=False)
+    names: Names = {}
+    for column in (c for c in TEXT if c in rows.columns):
+        code = rows[column].to_physical()
+        used = code.unique().sort()
+        texts = used.cat.to(rows.schema[column]).cast(pl.String) if used.len() else pl.Series([], dtype=pl.String)
+        texts = texts.str.normalize("NFC")
+        names[column] = texts.filter(texts != "").unique().sort().alias(column)
+        rank = np.zeros(int(used.max() or 0) + 1, np.uint32)  # type: ignore[arg-type]
+        rank[used.to_numpy()] = names[column].search_sorted(texts).to_numpy() if used.len() else 0
+        number = pl.Series(column, rank[code.to_numpy()])
+        if (texts == "").any():
+            empty = pl.Series(np.isin(code.to_numpy(), used.filter(texts == "").to_numpy()))
+            number = pl.select(pl.when(~empty).then(number)).to_series()
+        rows = rows.with_columns(number.alias(column))
+    return rows, names
 
 
 def put_in_order(rows: pl.DataFrame, published: bool) -> pl.DataFrame:
     """By time and user; visits of one user in one second in published order, or by content."""
-    if published:
-        return rows.sort("utc", "user", maintain_order=True)
-    return rows.sort(
-        "utc", "user", "poi", "latitude", "longitude", "category", "category_id", "local", maintain_order=True
-    )
+    rows = rows.sort("utc", "user", maintain_order=True)
+    tied = np.flatnonzero(at_one_time(rows).to_numpy())
+    if published or not len(tied):
+        return rows
+    order = np.arange(rows.height)
+    again = rows[tied].with_columns(row=pl.Series(tied)).sort("utc", "user", *CONTENT, maintain_order=True)
+    order[tied] = again["row"].to_numpy()
+    return rows[order]
+
+
+def at_one_time(rows: pl.DataFrame) -> pl.Series:
+    """[rows] whether the row before or after is of the same user and second. rows: in order."""
+    same = ((pl.col("utc") == pl.col("utc").shift()) & (pl.col("user") == pl.col("user").shift())).fill_null(False)
+    return rows.select((same | same.shift(-1)).fill_null(same).alias("tied"))["tied"]
 
 
 def drop_exact_duplicates(rows: pl.DataFrame, cleaning: "CleaningSpec", report: Report) -> pl.DataFrame:
     """The same user at the same POI in the same second. rows: in order."""
-    again = pl.struct("user", "poi", "utc").is_first_distinct().not_()
-    found = rows.filter(again)
+    tied = np.flatnonzero(at_one_time(rows).to_numpy())
+    found = rows[tied].with_columns(row=pl.Series(tied, dtype=pl.Int64))
+    found = found.filter(~pl.struct("user", "poi", "utc").is_first_distinct())
     verb = "dropped" if cleaning.exact_duplicates == "drop" else "kept"
     report.add("duplicates", found.select("file", "line", reason=pl.lit(f"exact duplicate, {verb}")))
-    return rows.filter(~again) if cleaning.exact_duplicates == "drop" else rows
+    if cleaning.exact_duplicates == "keep" or not found.height:
+        return rows
+    kept = np.ones(rows.height, bool)
+    kept[found["row"].to_numpy()] = False
+    return rows.filter(pl.Series(kept))
 
 
 def drop_near_duplicates(rows: pl.DataFrame, minutes: float, report: Report) -> pl.DataFrame:
@@ -90,32 +138,31 @@ def drop_near_duplicates(rows: pl.DataFrame, minutes: float, report: Report) -> 
     return rows.filter(~pl.col("near")).drop("near")
 
 
-def one_place_a_poi(train: pl.DataFrame, report: Report) -> pl.DataFrame:
+def one_place_a_poi(train: pl.DataFrame, report: Report, names: pl.Series) -> pl.DataFrame:
     """
     The catalogue: each POI's commonest place, category and category id among its train rows (ties: the smallest).
-    Returns poi, category_id, category, latitude, longitude, sorted by poi. Disagreeing rows are remarked.
+    Returns poi, category_id, category (null: none), latitude, longitude, sorted by poi. Disagreeing rows are remarked.
+    names: of the POIs, for the remarks.
     """
-    known = {c: pl.col(c) != "" for c in ("category", "category_id")}
     places = train.select("poi", "latitude", "longitude").group_by("poi", "latitude", "longitude").len()
     catalogue = _commonest(places, ["latitude", "longitude"])
     for column in ("category", "category_id"):
-        names = train.filter(known[column]).group_by("poi", column).len()
-        catalogue = catalogue.join(_commonest(names, [column]), on="poi", how="left", maintain_order="left")
-    catalogue = catalogue.with_columns(pl.col("category", "category_id").fill_null(UNKNOWN)).sort("poi")
+        told = train.filter(pl.col(column).is_not_null()).group_by("poi", column).len()
+        catalogue = catalogue.join(_commonest(told, [column]), on="poi", how="left", maintain_order="left")
+    catalogue = catalogue.sort("poi")
     joined = train.join(catalogue, on="poi", how="left", maintain_order="left", suffix="_chosen")
     far = ((pl.col("latitude") - pl.col("latitude_chosen")).abs() > 0.01) | (
         (pl.col("longitude") - pl.col("longitude_chosen")).abs() > 0.01
     )
     for condition, text in (
         (far, "place more than .01 degrees from the POI's usual one"),
-        (
-            known["category"] & (pl.col("category") != pl.col("category_chosen")),
-            "category other than the POI's usual one",
-        ),
-        (~known["category"], "no category"),
+        (pl.col("category") != pl.col("category_chosen"), "category other than the POI's usual one"),
+        (pl.col("category").is_null(), "no category"),
     ):
+        found = joined.filter(condition)
         report.add(
-            "remarks", joined.filter(condition).select("file", "line", reason=pl.lit(text), detail=pl.col("poi"))
+            "remarks",
+            found.select("file", "line", reason=pl.lit(text), detail=names.gather(found["poi"]).cast(pl.String)),
         )
     return catalogue.select("poi", "category_id", "category", "latitude", "longitude")
 

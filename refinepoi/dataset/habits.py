@@ -1,7 +1,7 @@
 """What a person of the embedded city means to do: active spells, weekly habits, impulses and what follows on them."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,11 +9,13 @@ import numpy.typing as npt
 from refinepoi.dataset.places import HOME, KINDS, OFFICE, Floats, Indices, Map, pick
 
 if TYPE_CHECKING:
-    from refinepoi.dataset.spec import CityModel
+    from refinepoi.dataset.city_spec import CityModel
 
 Flags = npt.NDArray[np.bool_]
 
 ANY = -1
+IMPULSIVE, AFTER = -1, -2
+"""Origins of events that no habit brings: impulses, and check-ins soon after another one."""
 EVENNESS = 1.5
 """Concentration of the chances that habits are followed: small makes a few habits dominate a person's life."""
 LOYALTY = 6.0
@@ -26,6 +28,8 @@ COMMUTE = 4.0
 REACH_SPREAD = 0.9
 """Spread of the log distance scale between people."""
 OTHERS_HOMES = 0.15
+AFTER_HOURS = 0.1
+"""A follow-up comes no sooner than this."""
 HABIT = np.array([kind.habit for kind in KINDS])
 IMPULSE = np.array([kind.impulse for kind in KINDS])
 
@@ -41,16 +45,32 @@ class Person:
 
 
 @dataclass(frozen=True)
+class Habit:
+    """What is done weekly: kind, usual place, hour; chances to be followed and to go to that place. due: [days]."""
+
+    kind: int
+    usual: int
+    hour: float
+    rate: float
+    fidelity: float
+    due: Flags
+
+
+@dataclass(frozen=True)
 class Events:
     """
     One person's check-ins to be, in order of time. hour: [events], since the first midnight. place, kind: [events], -1
-    = open. appeal: [kinds, events], how well a kind of place suits person and hour.
+    = open. appeal: [kinds, events], how well a kind of place suits person and hour. origin: [events], row of `habits`,
+    IMPULSE_OF or AFTER. active: [days].
     """
 
     hour: Floats
     kind: Indices
     place: Indices
     appeal: Floats
+    origin: Indices
+    habits: tuple[Habit, ...]
+    active: Flags
 
 
 def born(model: "CityModel", city: Map, rng: np.random.Generator) -> Person:
@@ -68,20 +88,24 @@ def born(model: "CityModel", city: Map, rng: np.random.Generator) -> Person:
 def plan(model: "CityModel", city: Map, person: Person, weekend: Flags, rng: np.random.Generator) -> Events:
     """All that one person will do. weekend: [days]."""
     active = active_days(model, rng)
-    parts = [
-        habit(model, city, person, weekend, active, rng) for _ in range(1 + rng.poisson(max(model.routines - 1, 0)))
-    ]
-    parts.append(impulses(model, city, person, weekend, active, rng))
-    hours = np.concatenate([hour for hour, _, _ in parts])
+    habits: list[Habit] = []
+    parts: list[tuple[npt.NDArray[Any], ...]] = []
+    for number in range(1 + rng.poisson(max(model.routines - 1, 0))):
+        one, hours, places = habit(model, city, person, weekend, active, rng)
+        habits.append(one)
+        parts.append((hours, np.full(len(hours), one.kind), places, np.full(len(hours), number)))
+    hours, kinds, places = impulses(model, city, person, weekend, active, rng)
+    parts.append((hours, kinds, places, np.full(len(hours), IMPULSIVE)))
+    hours = np.concatenate([part[0] for part in parts])
     after = hours[rng.random(len(hours)) < model.follow_ups]
-    after = after + 0.1 + rng.exponential(model.follow_up_hours, len(after))
-    parts.append((after, np.full(len(after), ANY), np.full(len(after), ANY)))
-    hour, kind, place = (np.concatenate(column) for column in zip(*parts, strict=True))
+    after = after + AFTER_HOURS + rng.exponential(model.follow_up_hours, len(after))
+    parts.append((after, *(np.full(len(after), value) for value in (ANY, ANY, AFTER))))
+    hour, kind, place, origin = (np.concatenate(column) for column in zip(*parts, strict=True))
     kept = np.flatnonzero((hour >= 0) & (hour < model.days * 24))
     order = kept[np.argsort(hour[kept], kind="stable")]
     clock = hour[order].astype(int)
     appeal = (IMPULSE * person.taste)[:, None] * city.hours[:, weekend[clock // 24].astype(int), clock % 24]
-    return Events(hour[order], kind[order], place[order], appeal)
+    return Events(hour[order], kind[order], place[order], appeal, origin[order], tuple(habits), active)
 
 
 def active_days(model: "CityModel", rng: np.random.Generator) -> Flags:
@@ -100,8 +124,8 @@ def active_days(model: "CityModel", rng: np.random.Generator) -> Flags:
 
 def habit(
     model: "CityModel", city: Map, person: Person, weekend: Flags, active: Flags, rng: np.random.Generator
-) -> tuple[Floats, Indices, Indices]:
-    """One weekly habit: hours, kinds and places (-1 where it goes elsewhere) of the times it is followed."""
+) -> tuple[Habit, Floats, Indices]:
+    """One weekly habit, and hours and places (-1 where it goes elsewhere) of the times it is followed."""
     days = np.arange(model.days)
     kind = pick(HABIT * person.taste, rng.random())
     on_weekends = rng.random() < ON_WEEKENDS and kind != OFFICE
@@ -122,7 +146,8 @@ def habit(
     fidelity = rng.beta(LOYALTY * model.fidelity + 1e-6, LOYALTY * (1 - model.fidelity) + 1e-6)
     faithful = rng.random(len(followed)) < fidelity
     hours = followed * 24 + hour + rng.normal(size=len(followed)) * model.punctuality_hours
-    return hours, np.full(len(followed), kind), np.where(faithful, usual, -1)
+    one = Habit(kind, usual, hour, float(rate), float(fidelity), np.asarray(active & due))
+    return one, hours, np.where(faithful, usual, -1)
 
 
 def impulses(

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from refinepoi.core.seeding import generator
 
 if TYPE_CHECKING:
-    from refinepoi.dataset.spec import CityModel
+    from refinepoi.dataset.city_spec import CityModel
 
 KM_A_DEGREE = 111.195
 GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))

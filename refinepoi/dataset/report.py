@@ -10,25 +10,32 @@ from refinepoi.core.errors import DataError
 
 @dataclass
 class Report:
-    """Unusable rows ("bad"), duplicates and remarks, counted by reason; the first `listed` of each are kept."""
+    """
+    Unusable rows ("bad"), duplicates, remarks and sound rows that the settings leave out, counted by reason; the first
+    `listed` of each are kept.
+    """
 
     listed: int
     rows_read: int = 0
     bad: dict[str, int] = field(default_factory=dict)
     duplicates: dict[str, int] = field(default_factory=dict)
     remarks: dict[str, int] = field(default_factory=dict)
+    left_out: dict[str, int] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, kind: str, found: pl.DataFrame) -> None:
-        """kind: bad | duplicates | remarks. found: columns `file`, `line`, `reason` and, if known, `detail`."""
+        """kind: a field of this class. found: columns `file`, `line`, `reason` and, if known, `detail`."""
         if not found.height:
             return
         counts: dict[str, int] = getattr(self, kind)
         if "detail" not in found.columns:
             found = found.with_columns(detail=pl.lit(""))
-        for (reason,), group in found.sort("reason", "file", "line").group_by("reason", maintain_order=True):
-            counts[str(reason)] = counts.get(str(reason), 0) + group.height
-            for row in group.head(self.listed).select("file", "line", "reason", "detail").iter_rows(named=True):
+        found = found.with_columns(pl.col("file").cast(pl.String))
+        for reason, count in found.group_by("reason").len().sort("reason").iter_rows():
+            counts[reason] = counts.get(reason, 0) + count
+            kept = sum(row["kind"] == kind and row["reason"] == reason for row in self.rows)
+            first = found.filter(pl.col("reason") == reason).sort("file", "line").head(max(0, self.listed - kept))
+            for row in first.select("file", "line", "reason", "detail").iter_rows(named=True):
                 self.rows.append({**row, "detail": row["detail"][:80], "kind": kind})
 
     def refuse_beyond(self, kind: str, share: float, setting: str) -> None:
@@ -61,5 +68,6 @@ class Report:
             "bad": self.bad,
             "duplicates": self.duplicates,
             "remarks": self.remarks,
+            "left_out": self.left_out,
             "rows": self.rows_by_place(),
         }

@@ -1,5 +1,6 @@
-"""The three sources, each ending in the same table of text rows, with times parsed (`clean.check_rows` says which)."""
+"""Every source as blocks of checked check-ins (`clean.check_rows` says of what columns)."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -7,14 +8,18 @@ import polars as pl
 
 from refinepoi.core.errors import DataError
 from refinepoi.dataset.city import simulate_city
-from refinepoi.dataset.files import PUBLISHED, find_file, read_rows
+from refinepoi.dataset.clean import check_rows
+from refinepoi.dataset.files import find_file, read_rows
+from refinepoi.dataset.lbsn2vec import read_mat
 from refinepoi.dataset.report import Report
 from refinepoi.dataset.times import add_times
+from refinepoi.dataset.venues import fill_in, read_venues
 
 if TYPE_CHECKING:
-    from refinepoi.dataset.spec import CityDataset, CsvDataset, NycDataset
+    from refinepoi.dataset.file_spec import LbsnDataset, SplitDataset, TextDataset
+    from refinepoi.dataset.spec import CityDataset
 
-NYC_COLUMNS = {
+SPLIT_COLUMNS = {
     "user": "user_id",
     "poi": "POI_id",
     "category_id": "POI_catid",
@@ -25,37 +30,55 @@ NYC_COLUMNS = {
     "time": "UTC_time",
     "trajectory": "trajectory_id",
 }
-NYC_TIME = "%Y-%m-%d %H:%M:%S%z"
+SPLIT_TIME = "%Y-%m-%d %H:%M:%S%z"
 
 
-def read_nyc(spec: "NycDataset", report: Report) -> pl.DataFrame:
-    """The published split in file order, with `split` (0, 1, 2) and `trajectory`."""
-    parts = []
-    for split, name in enumerate(PUBLISHED):
-        file = find_file(Path(spec.path).expanduser(), name)
+def read_split(spec: "SplitDataset", report: Report) -> Iterator[pl.DataFrame]:
+    """The published split in file order, with `split` (0, 1, 2) and `trajectory`; an id in two splits is one."""
+    place = spec.located("path", spec.path) or Path()
+    for split, name in enumerate(spec.names):
+        archive = place.is_file()
+        file = place if archive else find_file(place, name)
         if file is None:
-            raise DataError(f"no {name} or {name}.gz in {spec.path}")
-        found = read_rows(file, NYC_COLUMNS)
-        report.rows_read += found.total
-        report.add("bad", found.bad)
-        parts.append(found.rows.with_columns(split=pl.lit(split, pl.Int8)))
-    return add_times(pl.concat(parts), NYC_TIME, "utc", None)  # a trajectory of two splits is one (same id)
+            raise DataError(f"no {name} or {name}.gz in {place}")
+        for found in read_rows(file, SPLIT_COLUMNS, member=name if archive else None):
+            report.rows_read += found.total
+            report.add("bad", found.bad)
+            rows = found.rows.with_columns(split=pl.lit(split, pl.Int8))
+            yield check_rows(add_times(rows, SPLIT_TIME, "utc", None), spec.cleaning, report)
 
 
-def read_csv(spec: "CsvDataset", report: Report) -> pl.DataFrame:
-    """One file by column mapping."""
+def read_text(spec: "TextDataset", report: Report) -> Iterator[pl.DataFrame]:
+    """One file by column mapping, with what the file of places tells."""
     columns = {key: name for key, name in spec.columns.model_dump().items() if name is not None}
-    found = read_rows(Path(spec.path).expanduser(), columns, spec.separator, spec.encoding, spec.header)
-    report.rows_read += found.total
-    report.add("bad", found.bad)
-    absent = [pl.lit("").alias(c) for c in ("category", "category_id") if c not in columns]
-    return add_times(found.rows.with_columns(*absent), spec.time_format, spec.time_is, spec.timezone)
+    absent = [pl.lit("").alias(c) for c in ("category", "category_id", "latitude", "longitude") if c not in columns]
+    place_file = spec.place_file()
+    venues = read_venues(place_file, spec.places, report) if spec.places and place_file else None
+    for file in (f for f in spec.files() if f != place_file):
+        for found in read_rows(file, columns, spec.separator, spec.encoding, spec.header, spec.member):
+            report.rows_read += found.total
+            report.add("bad", found.bad)
+            rows = found.rows.with_columns(*absent)
+            if venues is not None and spec.places:
+                rows = fill_in(rows, venues, spec.places.required, report)
+            yield check_rows(add_times(rows, spec.time_format, spec.time_is, spec.timezone), spec.cleaning, report)
 
 
-def read_city(spec: "CityDataset", report: Report) -> pl.DataFrame:
+def read_lbsn(spec: "LbsnDataset", report: Report) -> Iterator[pl.DataFrame]:
+    """A prepared city of LBSN2Vec: made-up weeks, places from the release's list."""
+    checkins, places = spec.files()
+    rows = read_mat(checkins, spec.monday).with_columns(category=pl.lit(""))
+    report.rows_read += rows.height
+    rows = rows.with_columns(latitude=pl.lit(""), longitude=pl.lit(""))
+    rows = fill_in(rows, read_venues(places, spec.places, report), spec.places.required, report)
+    yield check_rows(add_times(rows, "epoch", "utc", "0"), spec.cleaning, report)
+
+
+def read_city(spec: "CityDataset", report: Report) -> Iterator[pl.DataFrame]:
     """The simulated city's check-ins, as text of no file: line n is check-in n."""
     rows = simulate_city(spec.city, spec.seed)
     report.rows_read += rows.height
     offset = round(spec.city.utc_offset_hours * 60)
     rows = rows.with_columns(file=pl.lit("city"), line=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))
-    return add_times(rows.with_columns(pl.col("time").cast(pl.String)), "epoch", "utc", str(offset))
+    rows = add_times(rows.with_columns(pl.col("time").cast(pl.String)), "epoch", "utc", str(offset))
+    yield check_rows(rows, spec.cleaning, report)

@@ -4,22 +4,30 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from refinepoi.artifacts.files import write_json
-from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, SPLITS, Trajectories
+from refinepoi.artifacts.trajectories import SPLITS, Trajectories
 from refinepoi.core.errors import DataError
 from refinepoi.core.stage import Context, stage
-from refinepoi.dataset.spec import CityDataset, CsvDataset, DatasetSpec, NycDataset
+from refinepoi.dataset.file_spec import FromFiles, LbsnDataset, SplitDataset, TextDataset
+from refinepoi.dataset.spec import CityDataset, DatasetSpec, OneDataset, PairDataset
 
 if TYPE_CHECKING:
     import polars as pl
 
+    from refinepoi.dataset.clean import Names
+    from refinepoi.dataset.protocol import Steps
     from refinepoi.dataset.report import Report
 
 log = logging.getLogger("refinepoi")
 
 
-@stage(version=1, makes=Trajectories, name="make_trajectories")
+@stage(version=2, makes=Trajectories, name="make_trajectories")
 def make_trajectories(context: Context, spec: DatasetSpec) -> None:
     """Writes the Trajectories and `report.json`. Raises DataError where the data is unusable, naming file and line."""
+    from refinepoi.dataset.download import fetch_all
+
+    for part in (spec.train, spec.test) if isinstance(spec, PairDataset) else (spec,):
+        if isinstance(part, FromFiles):
+            fetch_all(part, context.progress)
     trajectories = trajectories_of(spec)
     trajectories.save(context.folder)
     write_json(context.folder / "report.json", trajectories.facts["report"])
@@ -28,91 +36,89 @@ def make_trajectories(context: Context, spec: DatasetSpec) -> None:
 
 def trajectories_of(spec: DatasetSpec) -> Trajectories:
     """The artifact of a dataset spec, in memory."""
-    from refinepoi.dataset import clean, protocol, samples
-    from refinepoi.dataset.report import Report
-    from refinepoi.dataset.sources import read_city, read_csv, read_nyc
+    if isinstance(spec, PairDataset):
+        from refinepoi.dataset.pair import pair
 
-    report, steps = Report(spec.cleaning.listed), protocol.Steps()
-    published = isinstance(spec, NycDataset)
+        return pair(trajectories_of(spec.train), trajectories_of(spec.test))
+    from refinepoi.dataset.assemble import assemble
+    from refinepoi.dataset.protocol import Steps, apply_protocol
+    from refinepoi.dataset.report import Report
+    from refinepoi.dataset.samples import mark_targets, unseen_counts
+
+    report, steps = Report(spec.cleaning.listed), Steps()
+    rows, names = checked_rows(spec, report, steps)
+    if not isinstance(spec, SplitDataset):
+        rows = apply_protocol(rows, spec.protocol, steps)
+    unseen = unseen_counts(rows, SPLITS)
+    rows = mark_targets(rows, spec.protocol.samples, spec.protocol.train_queries)
+    steps.add("unseen users and POIs dropped", rows)
+    counts = {"steps": steps.counts, "unseen": unseen}
+    made = assemble(rows, names, protocol_facts(spec), spec.protocol.activity_groups, report, counts)
+    if isinstance(spec, CityDataset):
+        from refinepoi.dataset.oracle import bounds
+
+        made.facts["oracle"] = bounds(spec.city, spec.seed, made)
+    return made
+
+
+def checked_rows(spec: OneDataset, report: "Report", steps: "Steps") -> "tuple[pl.DataFrame, Names]":
+    """The one checked table every source ends in: in order, without duplicates, names as numbers."""
+    from refinepoi.dataset import clean, sources
+
     match spec:
         case CityDataset():
-            rows = read_city(spec, report)
-        case NycDataset():
-            rows = read_nyc(spec, report)
-        case CsvDataset():
-            rows = read_csv(spec, report)
-    rows = clean.put_in_order(clean.check_rows(rows, spec.cleaning, report), published)
+            blocks = sources.read_city(spec, report)
+        case SplitDataset():
+            blocks = sources.read_split(spec, report)
+        case TextDataset():
+            blocks = sources.read_text(spec, report)
+        case LbsnDataset():
+            blocks = sources.read_lbsn(spec, report)
+    rows, names = clean.number_names(blocks)
     report.refuse_beyond("bad", spec.cleaning.max_bad_share, "dataset.cleaning.max_bad_share")
+    refuse_other_count(spec, report.rows_read)
     if not rows.height:
         raise DataError(f"no usable check-in among {report.rows_read} rows of the {spec.kind} data; give other data")
     steps.add("usable rows", rows)
+    if isinstance(spec, TextDataset) and spec.region is not None:
+        from refinepoi.dataset.regions import inside
+
+        kept = inside(spec.region, rows["latitude"].to_numpy(), rows["longitude"].to_numpy())
+        report.left_out[f"outside {spec.region}"] = int((~kept).sum())
+        rows = rows.filter(kept)
+        if not rows.height:
+            raise DataError(f"dataset.region: no check-in lies in {spec.region}; give other data, or null")
+        steps.add(f"inside {spec.region}", rows)
+    rows = clean.put_in_order(rows, published=isinstance(spec, SplitDataset))
     rows = clean.drop_exact_duplicates(rows, spec.cleaning, report)
     report.refuse_beyond("duplicates", spec.cleaning.max_duplicate_share, "dataset.cleaning.max_duplicate_share")
-    if not isinstance(spec, NycDataset):
+    if not isinstance(spec, SplitDataset):
         rows = clean.drop_near_duplicates(rows, spec.protocol.near_duplicate_minutes, report)
         steps.add("duplicates dropped", rows)
-        rows = protocol.apply_protocol(rows, spec.protocol, steps)
-    rows = samples.mark_targets(rows, spec.protocol.samples, spec.protocol.train_queries)
-    steps.add("unseen users and POIs dropped", rows)
-    return assemble(rows, spec, report, steps.counts)
+    return rows, names
 
 
-def assemble(rows: "pl.DataFrame", spec: DatasetSpec, report: "Report", steps: list[dict[str, Any]]) -> Trajectories:
-    """rows: in order, with `split`, `trajectory` and `is_target`. Indices follow sorted names, not the input order."""
-    import polars as pl
-
-    from refinepoi.dataset.clean import one_place_a_poi
-
-    pois = one_place_a_poi(rows.filter(pl.col("split") == 0), report)
-    users = rows.select("user").unique().sort("user")
-    rows = (
-        rows.join(users.with_row_index("user_row"), on="user", maintain_order="left")
-        .join(pois.select("poi").with_row_index("poi_row"), on="poi", maintain_order="left")
-        .sort("utc", "user_row", maintain_order=True)
-    )
-    names = rows.select("trajectory").unique(maintain_order=True).with_row_index("trajectory_row")
-    rows = rows.join(names, on="trajectory", maintain_order="left")
-    checkins = rows.select(
-        user="user_row", poi="poi_row", utc="utc", local="local", trajectory="trajectory_row", split="split"
-    ).cast(CHECKINS)  # type: ignore[arg-type]
-    asked = checkins.with_row_index("row").filter(rows["is_target"]).sort("split", "row")
-    queries = asked.select("split", "user", "trajectory", "row", target="poi").cast(QUERIES)  # type: ignore[arg-type]
-    for number, split in enumerate(SPLITS):
-        if not queries.filter(pl.col("split") == number).height:
-            raise DataError(f"the {split} split has no samples; give more check-ins or loosen dataset.protocol")
-    catalogue = pois.with_columns(in_train=pl.lit(True)).rename({"poi": "poi_id"}).select(list(POIS))
-    facts = {
-        "protocol": protocol_facts(spec),
-        "counts": {"steps": steps, "splits": split_counts(checkins, queries)},
-        "report": report.facts(),
-    }
-    return Trajectories(checkins, catalogue, users.rename({"user": "user_id"}), queries, facts)
+def refuse_other_count(spec: OneDataset, rows_read: int) -> None:
+    """A fetched file with another number of check-ins than its authors count is not the published one."""
+    if not isinstance(spec, FromFiles):
+        return
+    for remote in spec.wanted():
+        if remote.sets == "path" and remote.rows is not None and remote.rows != rows_read:
+            raise DataError(f"{remote.file}: {rows_read} rows, published with {remote.rows}; delete it from the cache")
 
 
-def protocol_facts(spec: DatasetSpec) -> dict[str, Any]:
+def protocol_facts(spec: OneDataset) -> dict[str, Any]:
     """What is said with every number: data, how it was split, which visits are asked for."""
     facts: dict[str, Any] = spec.protocol.model_dump(mode="json")
+    by = {"time": "global time", "last_trajectory": "last trajectory of each user", "last_visit": "leave one out"}
+    split = by[facts["split"]] if "split" in facts else "published"
     match spec:
-        case NycDataset():
-            return {"dataset": "nyc", "split": "published", "files": spec.fingerprint, **facts}
-        case CsvDataset():
-            return {"dataset": spec.name, "split": "global time", "files": spec.fingerprint, **facts}
+        case SplitDataset():
+            return {**facts, "dataset": spec.kind, "split": split, "files": spec.fingerprint}
         case CityDataset():
-            return {"dataset": "city", "split": "global time", "seed": spec.seed, **facts}
-
-
-def split_counts(checkins: "pl.DataFrame", queries: "pl.DataFrame") -> dict[str, dict[str, int]]:
-    counts = {}
-    for number, split in enumerate(SPLITS):
-        rows = checkins.filter(checkins["split"] == number)
-        counts[split] = {
-            "checkins": rows.height,
-            "users": rows["user"].n_unique(),
-            "pois": rows["poi"].n_unique(),
-            "trajectories": rows["trajectory"].n_unique(),
-            "samples": int((queries["split"] == number).sum()),
-        }
-    return counts
+            return {**facts, "dataset": "city", "split": split, "seed": spec.seed}
+        case _:
+            return {**facts, "dataset": spec.name, "split": split, "files": spec.fingerprint}
 
 
 def tell(context: Context, facts: dict[str, Any]) -> None:
@@ -123,6 +129,7 @@ def tell(context: Context, facts: dict[str, Any]) -> None:
     context.log.table("steps", columns, [[step[c] for c in columns] for step in counts["steps"]])
     columns = ["kind", "file", "line", "reason", "detail"]
     context.log.table("report", columns, [[row[c] for c in columns] for row in report["rows"]])
-    for kind, level in (("bad", logging.WARNING), ("duplicates", logging.INFO), ("remarks", logging.INFO)):
+    levels = {"bad": logging.WARNING, "duplicates": logging.INFO, "left_out": logging.INFO, "remarks": logging.INFO}
+    for kind, level in levels.items():
         for reason, count in report[kind].items():
             log.log(level, "%s: %d of %d rows: %s (see report.json)", context.stage, count, report["rows_read"], reason)

@@ -1,7 +1,8 @@
 """Clocks: the text of a time and of a time zone -> seconds UTC and seconds of the local wall clock.
 
 `local` counts the wall clock as if it were UTC, so that hour = local // 3600 % 24. A row keeps what is wrong with it in
-`time_problem`: unparsable time, unknown zone, a local time that its zone skipped.
+`time_problem`: unparsable time, unknown zone, a local time that its zone skipped. Zone `longitude` is nautical time, a
+whole hour for every 15 degrees, for data that tells no zone: up to an hour or two from the legal clock.
 """
 
 import re
@@ -10,6 +11,7 @@ import polars as pl
 
 MINUTES = r"^[+-]?\d{1,4}(\.0+)?$"
 LEAST, MOST = -12 * 60, 14 * 60
+NAUTICAL = "longitude"
 
 
 def add_times(rows: pl.DataFrame, time_format: str, time_is: str, timezone: str | None) -> pl.DataFrame:
@@ -17,48 +19,74 @@ def add_times(rows: pl.DataFrame, time_format: str, time_is: str, timezone: str 
     rows: text columns `time` and, where `timezone` is None, `timezone` (minutes from UTC or zone names; both may
     occur). Adds `utc` and `local` (Int64, null where `time_problem` says why).
     """
-    if timezone is not None:
-        rows = rows.with_columns(timezone=pl.lit(timezone))
-    rows = rows.with_columns(pl.col("time", "timezone").cast(pl.String).str.strip_chars().fill_null(""))
     clock, says_offset = _parse(time_format)
-    rows = rows.with_columns(clock=clock, by_minutes=pl.col("timezone").str.contains(MINUTES))
-    zones = rows.filter(~pl.col("by_minutes"))["timezone"].unique().sort().to_list()
-    known = [zone for zone in zones if _is_zone(zone)]
     is_utc = says_offset or time_is == "utc"
-    minutes = pl.col("timezone").cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
-    offset: pl.Expr = pl.when("by_minutes").then(minutes * 60)
-    for zone in known:
-        offset = pl.when(pl.col("timezone") == zone).then(_zone_offset(zone, is_utc)).otherwise(offset)
-    rows = rows.with_columns(offset=offset)
-    rows = rows.with_columns(offset=pl.when(pl.col("offset").is_between(LEAST * 60, MOST * 60)).then("offset"))
+    rows = rows.with_columns(clock=clock)
+    if timezone == NAUTICAL:
+        longitude = pl.col("longitude").cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False)
+        hours = (longitude.clip(-180, 180) / 15).round()
+        hours = pl.when(hours.is_finite()).then(hours).otherwise(0)  # such a place is refused by `clean.check_rows`
+        rows = rows.with_columns(offset=hours.cast(pl.Int64) * 3600, zone_problem=pl.lit(None, pl.String))
+    else:
+        zone = pl.lit(timezone) if timezone is not None else pl.col("timezone")
+        rows = rows.with_columns(timezone=zone.cast(pl.String).fill_null(""))
+        rows = _with_offsets(rows, is_utc)
     problem = (
         pl.when(pl.col("clock").is_null())
         .then(pl.lit("unparsable time"))
-        .when(~pl.col("by_minutes") & ~pl.col("timezone").is_in(known))
-        .then(pl.lit("unknown time zone"))
-        .when(pl.col("by_minutes") & pl.col("offset").is_null())
-        .then(pl.lit(f"time zone outside {LEAST}..{MOST} minutes"))
+        .when(pl.col("zone_problem").is_not_null())
+        .then(pl.col("zone_problem"))
         .when(pl.col("offset").is_null())
         .then(pl.lit("local time that its zone skipped"))
     )
     rows = rows.with_columns(time_problem=problem)
-    sign = 1 if is_utc else -1
-    other = pl.col("clock") + sign * pl.col("offset")
+    other = pl.col("clock") + (1 if is_utc else -1) * pl.col("offset")
     utc, local = (pl.col("clock"), other) if is_utc else (other, pl.col("clock"))
     sound = pl.col("time_problem").is_null()
     return rows.with_columns(utc=pl.when(sound).then(utc), local=pl.when(sound).then(local)).drop(
-        "clock", "by_minutes", "offset", "timezone"
+        "clock", "offset", "zone_problem", "timezone", strict=False
+    )
+
+
+def _with_offsets(rows: pl.DataFrame, is_utc: bool) -> pl.DataFrame:
+    """Adds `offset` (seconds east of UTC) and `zone_problem`, judging each spelling of a zone once."""
+    spellings = rows["timezone"].unique().sort()
+    told = spellings.to_frame().with_columns(zone=pl.col("timezone").str.strip_chars())
+    minutes = pl.col("zone").cast(pl.Float64, strict=False).cast(pl.Int64, strict=False)
+    told = told.with_columns(minutes=pl.when(pl.col("zone").str.contains(MINUTES)).then(minutes))
+    known = [zone for zone in told.filter(pl.col("minutes").is_null())["zone"].unique().sort() if _is_zone(zone)]
+    inside = pl.col("minutes").is_between(LEAST, MOST)
+    problem = (
+        pl.when(pl.col("minutes").is_null() & ~pl.col("zone").is_in(known))
+        .then(pl.lit("unknown time zone"))
+        .when(~inside)
+        .then(pl.lit(f"time zone outside {LEAST}..{MOST} minutes"))
+    )
+    told = told.with_columns(offset=pl.when(inside).then(pl.col("minutes") * 60), zone_problem=problem)
+    rows = rows.join(told.drop("minutes"), on="timezone", how="left", maintain_order="left")
+    if not known:
+        return rows.drop("zone")
+    rows = rows.with_row_index("order")
+    named = pl.col("zone").is_in(known)
+    parts = [rows.filter(~named)]
+    parts += [
+        part.with_columns(offset=_zone_offset(str(zone), is_utc))
+        for (zone,), part in rows.filter(named).partition_by("zone", as_dict=True, maintain_order=True).items()
+    ]
+    return (pl.concat(parts).sort("order") if len([p for p in parts if p.height]) > 1 else pl.concat(parts)).drop(
+        "zone", "order"
     )
 
 
 def _parse(time_format: str) -> tuple[pl.Expr, bool]:
     """The clock in seconds, and whether the text itself tells the distance from UTC."""
-    text = pl.col("time")
+    text = pl.col("time").cast(pl.String).str.strip_chars().fill_null("")
     if time_format == "epoch":
         return text.cast(pl.Float64, strict=False).floor().cast(pl.Int64, strict=False), True
-    says_offset = "%z" in time_format or "%:z" in time_format or "%s" in time_format
+    says_offset = "%z" in time_format or "%:z" in time_format or "%#z" in time_format or "%s" in time_format
+    zulu = time_format.endswith("Z")  # a literal Z, as in 2010-07-24T13:45:06Z
     kind = pl.Datetime("us", "UTC" if says_offset else None)
-    return text.str.strptime(kind, time_format, strict=False).dt.epoch("s"), says_offset
+    return text.str.strptime(kind, time_format, strict=False).dt.epoch("s"), says_offset or zulu
 
 
 def _zone_offset(zone: str, is_utc: bool) -> pl.Expr:

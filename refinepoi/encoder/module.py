@@ -19,7 +19,7 @@ from refinepoi.core.seeding import generator
 from refinepoi.encoder.loss import alignment, info_nce, same_group, uniformity
 from refinepoi.encoder.network import Network, encode
 from refinepoi.encoder.pairs import Known, Pairs
-from refinepoi.encoder.spec import EncoderSpec
+from refinepoi.encoder.spec import ContrastiveSpec
 
 UNIFORMITY_ROWS = 2048
 
@@ -33,7 +33,7 @@ class ContrastiveEncoder(pl.LightningModule):
 
     def __init__(
         self,
-        spec: EncoderSpec,
+        spec: ContrastiveSpec,
         features: npt.NDArray[np.float32],
         blocks: Sequence[tuple[int, int]],
         groups: npt.NDArray[np.int64],

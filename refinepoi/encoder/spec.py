@@ -1,9 +1,10 @@
 """Fields of the encoder stage."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, computed_field, model_validator
 
+from refinepoi.core.pinned import content_of, problems_with
 from refinepoi.core.spec import Count, NonNegative, Positive, Spec
 
 
@@ -27,7 +28,7 @@ class DropoutSpec(Spec):
     blocks: Annotated[float, Field(ge=0, lt=1)] = Field(description="chance of each feature block to be hidden")
 
 
-class EncoderSpec(Spec):
+class ContrastiveSpec(Spec):
     kind: Literal["contrastive"]
     seed: Annotated[int, Field(ge=0)]
     hidden: Annotated[tuple[Count, ...], Field(max_length=8)]
@@ -44,3 +45,27 @@ class EncoderSpec(Spec):
     weight_decay: NonNegative
     epochs: Count
     patience: Count = Field(description="epochs without a lower validation loss until training stops")
+
+
+class FittedEncoder(Spec):
+    """The network of an earlier run, not trained again: POIs that came later get vectors beside those of then."""
+
+    kind: Literal["fitted"]
+    network: Annotated[str, Field(min_length=1, description="folder of a stored artifact of the stage train_encoder")]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def content(self) -> str:
+        """Digest of the stored files; empty where there are none."""
+        return content_of(self.network, "train_encoder")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_own_dump(cls, value: Any) -> Any:
+        return {k: v for k, v in value.items() if k != "content"} if isinstance(value, dict) else value
+
+    def problems(self) -> list[str]:
+        return problems_with("encoder.network", self.network, "train_encoder")
+
+
+EncoderSpec = Annotated[ContrastiveSpec | FittedEncoder, Field(discriminator="kind")]

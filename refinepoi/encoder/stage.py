@@ -1,13 +1,14 @@
 """Stage `train_encoder`: Features and Trajectories -> Embeddings, the network's weights and a picture beside them."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from refinepoi.artifacts.embeddings import Embeddings
 from refinepoi.artifacts.features import Features
 from refinepoi.artifacts.trajectories import SPLITS, Trajectories
-from refinepoi.core.errors import DataError
+from refinepoi.core.errors import DataError, UserError
 from refinepoi.core.stage import Artifact, Context, stage
-from refinepoi.encoder.spec import EncoderSpec
+from refinepoi.encoder.spec import ContrastiveSpec, EncoderSpec, FittedEncoder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,10 +23,35 @@ FEWEST_PAIRS = 20
 def train_encoder(
     context: Context, spec: EncoderSpec, features: Artifact[Features], trajectories: Artifact[Trajectories]
 ) -> None:
-    train(context, spec, features.load(), trajectories.load())
+    if isinstance(spec, FittedEncoder):
+        encode_again(context, spec, features.load(), trajectories.load())
+    else:
+        train(context, spec, features.load(), trajectories.load())
 
 
-def train(context: Context, spec: EncoderSpec, features: Features, trajectories: Trajectories) -> None:
+def encode_again(context: Context, spec: FittedEncoder, features: Features, trajectories: Trajectories) -> None:
+    """Encode with the stored network; its weights are copied beside the vectors. UserError where features differ."""
+    import torch
+
+    from refinepoi.encoder.network import encode, load_network, save_network
+    from refinepoi.encoder.pictures import draw_embedding_map
+
+    network = load_network(Path(spec.network))
+    columns = features.matrix.shape[1]
+    if network.sizes[0] != columns:
+        raise UserError(
+            f"encoder.network: {spec.network} reads {network.sizes[0]} feature columns, there are {columns} now: its "
+            "categories or features.* were others; use the same settings, or train an encoder (encoder=contrastive)"
+        )
+    vectors = encode(network, torch.from_numpy(features.matrix)).numpy()
+    Embeddings(vectors, {"pois": float(len(vectors))}).save(context.folder)
+    save_network(network, context.folder)
+    names, groups = categories(trajectories)
+    places = trajectories.pois.select("latitude", "longitude").to_numpy()
+    draw_embedding_map(vectors, groups, names, places, context.folder / "pictures" / "embedding_map.png")
+
+
+def train(context: Context, spec: ContrastiveSpec, features: Features, trajectories: Trajectories) -> None:
     """Write vectors.npy, quality.json, encoder.safetensors and pictures/embedding_map.png into `context.folder`."""
     import torch
 

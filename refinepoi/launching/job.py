@@ -90,6 +90,17 @@ def _make(experiment: "Experiment", folder: Path, sweep: str | None) -> dict[str
     from refinepoi.report.run_folder import write_run_folder
 
     freeze(folder, experiment)
+    if experiment.goal == "report":
+        from refinepoi.report.write import write_report
+
+        result = write_report(folder, experiment.report)
+        print(folder, flush=True)
+        return result
+    if experiment.goal == "dashboard":
+        from refinepoi.report.dashboard import save_dashboard
+
+        print(*save_dashboard(experiment.tracking), sep="\n", flush=True)
+        return {}
     with open_tracker(
         experiment.tracking,
         folder=folder,

@@ -62,7 +62,10 @@ class _Seen:
 
 def plan(jobs: Sequence[Job]) -> Plan:
     """Walk all jobs without building anything."""
-    seen, kept, steps, dropped = _Seen(), [], [], []
+    seen = _Seen()
+    kept: list[Job] = []
+    steps: list[tuple[Step, ...]] = []
+    dropped: list[tuple[str, int]] = []
     for job in jobs:
         number = len(kept)
         first = seen.points.setdefault(identity(job.experiment), number)

@@ -114,7 +114,8 @@ def sweep_table(folder: Path, jobs: int | None) -> tuple[str, int]:
     best = best_job(found)
     rows = [("job", "status", "val. MRR", "Acc@1", "Acc@10", "MRR", "overrides")]
     overrides = [outcome.get("overrides", []) for outcome in found]
-    common = [word for word in overrides[0] if all(word in words for words in overrides)] if len(found) > 1 else []
+    started = [words for words in overrides if words]
+    common = [word for word in started[0] if all(word in words for words in started)] if len(started) > 1 else []
     notes = [f"all jobs: {' '.join(common)}"] if common else []
     for number, outcome in enumerate(found):
         value, metrics = objective(outcome), outcome.get("metrics", {})

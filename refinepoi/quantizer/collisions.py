@@ -48,10 +48,7 @@ class VectorSpace:
     books: Codebooks
 
     def distances(self, codes: I32, rows: Rows, level: int) -> F64:
-        residual = self.books.residual(self.x[rows], codes[rows], level).astype(np.float64)
-        weights = self.books.weights[level].astype(np.float64)
-        squares = np.square(residual).sum(1)[:, None] + np.square(weights).sum(1) - 2 * residual @ weights.T
-        return np.maximum(squares, 0)
+        return squared_distances(self.books.residual(self.x[rows], codes[rows], level), self.books.weights[level])
 
     def below(self, codes: I32, rows: Rows, level: int) -> I32:
         deeper = Codebooks(self.books.grids[level + 1 :], self.books.weights[level + 1 :])
@@ -75,44 +72,76 @@ class GridSpace:
         return codes[rows, level + 1 :]
 
 
-def resolve(policy: str, codes: I32, grids: tuple[tuple[int, int], ...], space: Space) -> Resolved:
-    """Apply a policy. codes: int32 [N, L]. Raises UserError where more POIs than IDs exist (`nearest_free`)."""
+def squared_distances(x: F32, weights: F32) -> F64:
+    """float64 [n, nodes] of rows [n, D] to nodes [nodes, D]."""
+    rows, nodes = x.astype(np.float64), weights.astype(np.float64)
+    return np.maximum(np.square(rows).sum(1)[:, None] + np.square(nodes).sum(1) - 2 * rows @ nodes.T, 0)
+
+
+def resolve(
+    policy: str, codes: I32, grids: tuple[tuple[int, int], ...], space: Space, taken: I32 | None = None
+) -> Resolved:
+    """
+    Apply a policy. codes: int32 [N, L]; taken: IDs already given, as this policy made them (int32 [T, L], L + 1 with
+    `suffix`): they stay as they are. Raises UserError where more POIs than IDs exist (`nearest_free`).
+    """
     if policy == "nearest_free":
-        free = nearest_free(codes, grids, space)
+        free = nearest_free(codes, grids, space, taken)
         return Resolved(free, (free != codes).any(1), grids)
     if policy == "suffix":
-        counter = _suffix(codes, space)
+        counter = _suffix(codes, space, taken)
         longer = np.column_stack([codes, counter]).astype(np.int32)
-        return Resolved(longer, counter > 0, (*grids, (1, int(counter.max(initial=0)) + 1)))
+        highest = max(int(counter.max(initial=0)), 0 if taken is None else int(taken[:, -1].max(initial=0)))
+        return Resolved(longer, counter > 0, (*grids, (1, highest + 1)))
     return Resolved(codes, np.zeros(len(codes), bool), grids)
 
 
-def nearest_free(codes: I32, grids: tuple[tuple[int, int], ...], space: Space) -> I32:
-    """Codes without collisions; deterministic. See the head of this file."""
-    sizes = [h * w for h, w in grids]
-    if len(codes) > np.prod(sizes, dtype=np.float64):
+def nearest_free(codes: I32, grids: tuple[tuple[int, int], ...], space: Space, taken: I32 | None = None) -> I32:
+    """Codes without collisions, among themselves and with those `taken`; deterministic. See the head of this file."""
+    sizes, before = [h * w for h, w in grids], 0 if taken is None else len(taken)
+    if len(codes) + before > np.prod(sizes, dtype=np.float64):
+        given = f" beside {before} whose IDs are given" if before else ""
         raise UserError(
-            f"quantizer.levels: {len(codes)} POIs do not fit into {int(np.prod(sizes))} IDs; "
+            f"quantizer.levels: {len(codes)} POIs{given} do not fit into {int(np.prod(sizes))} IDs; "
             "add a level or enlarge the grids, or choose quantizer.collisions=suffix"
         )
     codes = codes.copy()
     for level in range(len(sizes)):
-        room = int(min(np.prod(sizes[level + 1 :], dtype=np.float64), len(codes)))
+        room = int(min(np.prod(sizes[level + 1 :], dtype=np.float64), len(codes) + before))
+        held = Held(taken, level, sizes[level])
         for group in _groups(codes[:, :level], len(codes)):
             counts = np.bincount(codes[group, level], minlength=sizes[level])
-            if counts.max() > room:
-                _spread(codes, group, level, room, counts, space)
+            rooms = room - held.under(codes[group[0], :level])
+            if (counts > rooms).any():
+                _spread(codes, group, level, rooms, counts, space)
     return codes
 
 
-def _spread(codes: I32, group: Rows, level: int, room: int, counts: npt.NDArray[np.int64], space: Space) -> None:
-    """Move the rows of one prefix that exceed `room` in their cell of `level` to the nearest cells with room."""
-    crowded = group[counts[codes[group, level]] > room]
+class Held:
+    """How many IDs already given lie in each cell of a level, by prefix. taken: int32 [T, >= level + 1]."""
+
+    def __init__(self, taken: I32 | None, level: int, cells: int) -> None:
+        self.none = np.zeros(cells, np.int64)
+        self.counts: dict[bytes, npt.NDArray[np.int64]] = {}
+        if taken is not None:
+            for group in _groups(taken[:, :level], len(taken)):
+                self.counts[taken[group[0], :level].tobytes()] = np.bincount(taken[group, level], minlength=cells)
+
+    def under(self, prefix: I32) -> npt.NDArray[np.int64]:
+        """[cells]; prefix: int32 [level]."""
+        return self.counts.get(prefix.tobytes(), self.none)
+
+
+def _spread(
+    codes: I32, group: Rows, level: int, rooms: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], space: Space
+) -> None:
+    """Move the rows of one prefix that exceed the `rooms` [cells] of their cell of `level` to the nearest with room."""
+    crowded = group[(counts > rooms)[codes[group, level]]]
     distances = space.distances(codes, crowded, level)
     cells = codes[crowded, level]
     own = distances[np.arange(len(crowded)), cells]
-    leaving = np.flatnonzero(_rank_within(cells, own) >= room)
-    spare = np.maximum(room - counts, 0)
+    leaving = np.flatnonzero(_rank_within(cells, own) >= rooms[cells])
+    spare = np.maximum(rooms - counts, 0)
     codes[crowded[leaving], level] = _assign(distances[leaving] - own[leaving, None], spare)
     if level + 1 < codes.shape[1]:
         codes[crowded[leaving], level + 1 :] = space.below(codes, crowded[leaving], level)
@@ -146,21 +175,25 @@ def _rank_within(cells: npt.NDArray[np.integer], price: F64) -> npt.NDArray[np.i
     return rank
 
 
-def _suffix(codes: I32, space: Space) -> I32:
-    """[N] place of each row among those with the same codes, nearest to the cell first."""
+def _suffix(codes: I32, space: Space, taken: I32 | None) -> I32:
+    """[N] place of each row among those with the same codes, after those taken, nearest to the cell first."""
     counter = np.zeros(len(codes), np.int32)
     last = codes.shape[1] - 1
+    highest: dict[tuple[int, ...], int] = {}
+    for *cell, number in [] if taken is None else taken.tolist():
+        highest[tuple(cell)] = max(number, highest.get(tuple(cell), 0))
     for group in _groups(codes, len(codes)):
+        counter[group] = highest.get(tuple(codes[group[0]].tolist()), -1) + 1
         if len(group) > 1:
             own = space.distances(codes, group, last)[np.arange(len(group)), codes[group, last]]
-            counter[group] = _rank_within(codes[group, last], own)
+            counter[group] += _rank_within(codes[group, last], own).astype(np.int32)
     return counter
 
 
 def _groups(prefixes: I32, rows: int) -> list[Rows]:
     """Row numbers of each distinct prefix, in the order of prefixes; one group where there is no prefix."""
-    if prefixes.shape[1] == 0:
-        return [np.arange(rows)]
+    if prefixes.shape[1] == 0 or not rows:
+        return [np.arange(rows)] if rows else []
     _, inverse = np.unique(prefixes, axis=0, return_inverse=True)
     inverse = inverse.ravel()
     order = np.argsort(inverse, kind="stable")

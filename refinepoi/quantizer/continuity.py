@@ -6,6 +6,8 @@ whose first code does. Over POIs with at least one neighbour (their share is `ne
 * NICC = mean share of neighbours with the POI's category, over its expectation in a random neighbourhood.
 * NICS = mean cosine similarity with neighbours, over its expectation in a random neighbourhood; the vectors are taken
   as they are, so the quotient is None where that expectation is not positive, and both parts stand beside it.
+The Chebyshev distance is that of rows and columns, whatever the topology. With `of` the averages are over some POIs
+(those held out), whose neighbours are still sought among all.
 """
 
 from typing import Any
@@ -23,19 +25,10 @@ Categories = npt.NDArray[np.integer[Any]]
 PAIRS = 50_000
 
 
-def continuity(x: F32, codes: I32, grids: Grids, categories: Categories) -> dict[str, float | None]:
-    """NICC and NICS of whole IDs and of level 1, Spearman's rho of grid and embedding distance. See the head."""
-    whole = neighbourhood(x, codes, grids, categories)
-    coarse = neighbourhood(x, codes[:, :1], grids[:1], categories)
-    return {
-        **whole,
-        **{f"level_1_{name}": value for name, value in coarse.items()},
-        "level_1_spearman": distance_agreement(x, codes, grids),
-    }
-
-
-def neighbourhood(x: F32, codes: I32, grids: Grids, categories: Categories) -> dict[str, float | None]:
-    """NICC and NICS for codes [N, L]: same prefix, last level within one cell."""
+def continuity(
+    x: F32, codes: I32, grids: Grids, categories: Categories, of: npt.NDArray[np.bool_] | None = None
+) -> dict[str, float | None]:
+    """NICC and NICS for codes [N, l]: same prefix, last level within one cell. x: [N, D]; categories: int [N]."""
     unit = x.astype(np.float64)
     unit /= np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-300)
     categories = np.unique(categories, return_inverse=True)[1].ravel()
@@ -47,7 +40,8 @@ def neighbourhood(x: F32, codes: I32, grids: Grids, categories: Categories) -> d
     members = csr_matrix((np.ones(rows), (cell_of, np.arange(rows))), (len(cells), rows))
     kind_of = csr_matrix((np.ones(rows), (np.arange(rows), categories)), (rows, kinds))
     size = np.asarray((near @ members).sum(1)).ravel()[cell_of] - 1
-    has = size > 0
+    here = np.ones(rows, bool) if of is None else of
+    has = here & (size > 0)
     if not has.any():
         return {"neighboured": 0.0, "nicc": None, "category_share": None, "nics": None, "cosine": None}
     by_kind = (near @ members @ kind_of).tocsr()
@@ -61,7 +55,7 @@ def neighbourhood(x: F32, codes: I32, grids: Grids, categories: Categories) -> d
     random_cosine = float(((unit[has] @ everyone - np.square(unit[has]).sum(1)) / (rows - 1)).mean())
     share, cosine = float((same / size[has]).mean()), float((alike / size[has]).mean())
     return {
-        "neighboured": float(has.mean()),
+        "neighboured": float(has.sum() / here.sum()),
         "nicc": share / random_share if random_share > 0 else None,
         "category_share": share,
         "category_share_random": random_share,

@@ -1,85 +1,168 @@
-"""From a spec to codes: the one place that knows every quantizer.
+"""From a spec to a fitted quantizer, and from a folder back to one: the one place that knows every kind.
 
-Rows that are not in training are encoded, never trained on; random codes are drawn for them alike.
+Rows that are not in training are never read here. Modules of kinds that need more than NumPy are imported where they
+are used.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Annotated
 
-import numpy as np
-import numpy.typing as npt
+from pydantic import Field, TypeAdapter, ValidationError
 
-from refinepoi.core.seeding import generator
+from refinepoi.artifacts.files import write_json
+from refinepoi.core.errors import UserError
 from refinepoi.core.spec import grid_shape
-from refinepoi.quantizer.collisions import GridSpace, Space, VectorSpace
-from refinepoi.quantizer.hierarchy import I32, Codebooks, at_level, fit_levels
+from refinepoi.quantizer.category import CategoryQuantizer
+from refinepoi.quantizer.device import Device
+from refinepoi.quantizer.geographic import GeographicQuantizer
+from refinepoi.quantizer.hierarchy import at_level, fit_levels
 from refinepoi.quantizer.kmeans import fit_kmeans
-from refinepoi.quantizer.lattice import Topology
-from refinepoi.quantizer.spec import KMeansSpec, MiniSomSpec, RandomSpec, SomSpec
+from refinepoi.quantizer.nested import NestedQuantizer
+from refinepoi.quantizer.opq import fit_opq
+from refinepoi.quantizer.places import Places
+from refinepoi.quantizer.quantizer import Grids, Quantizer
+from refinepoi.quantizer.random_codes import RandomQuantizer
+from refinepoi.quantizer.residual import ResidualQuantizer
+from refinepoi.quantizer.rqvae import RqVaeQuantizer
+from refinepoi.quantizer.som import BatchSOM
+from refinepoi.quantizer.spec import (
+    CategorySpec,
+    FitSpec,
+    GeographicSpec,
+    KMeansSpec,
+    MiniSomSpec,
+    NestedSpec,
+    OpqSpec,
+    RandomSpec,
+    RqVaeSpec,
+    SomFields,
+    SomSpec,
+)
 from refinepoi.quantizer.winners import F32
 
-OnEpoch = Callable[[int, int, float, float], None]
-"""(level from 0, epoch from 0, quantization error, sigma)."""
-Grids = tuple[tuple[int, int], ...]
+OnEpoch = Callable[[Mapping[str, float]], None]
+"""Figures of one epoch by name, such as level_1/quantization_error."""
+SPEC = "spec.json"
+STORED: TypeAdapter[FitSpec] = TypeAdapter(Annotated[FitSpec, Field(discriminator="kind")])
 
 
-@dataclass(frozen=True, eq=False)
-class Quantized:
-    """codes: int32 [N, L] before any collision policy; books: None for random codes; space: for the policy."""
-
-    codes: I32
-    grids: Grids
-    books: Codebooks | None
-    space: Space
-    topology: Topology = "rectangular"
-
-
-def fit(
-    spec: SomSpec | MiniSomSpec | KMeansSpec | RandomSpec,
-    x: F32,
-    trained: npt.NDArray[np.bool_] | None = None,
-    on_epoch: OnEpoch | None = None,
-) -> Quantized:
-    """x: float32 [N, D]; trained: bool [N], rows to learn from (all)."""
+def fit(spec: FitSpec, places: Places, on_epoch: OnEpoch | None = None, device: Device = "auto") -> Quantizer:
+    """Learn from the trained rows of `places`. `on_epoch` is called `epochs_of(spec)` times. device: of SOMs."""
+    report = on_epoch or (lambda figures: None)
     grids = tuple(grid_shape(text) for text in spec.levels)
-    if isinstance(spec, RandomSpec):
-        draw = generator(spec.seed, "random codes")
-        codes = np.column_stack([draw.integers(0, h * w, len(x)) for h, w in grids]).astype(np.int32)
-        return Quantized(codes, grids, None, GridSpace(codes, grids))
-    known = x if trained is None else x[trained]
+    rows = places.known.vectors
+    match spec:
+        case SomSpec():
+            books = fit_levels(rows, grids, partial(som_level, spec, grids, report, device))
+            return ResidualQuantizer(books, spec.topology)
+        case NestedSpec():
+            shared = partial(som_level, spec, grids, report, device)
+            own = partial(som_below, spec, grids, device)
+            return NestedQuantizer.fit(places, grids, shared, own, spec.rows_per_node, spec.topology)
+        case MiniSomSpec():
+            return ResidualQuantizer(fit_levels(rows, grids, partial(minisom_level, spec, grids, report)))
+        case KMeansSpec():
+            return ResidualQuantizer(fit_levels(rows, grids, partial(kmeans_level, spec, grids)))
+        case OpqSpec():
+            books = fit_opq(rows, grids, rotations=spec.rotations, iterations=spec.iterations, seed=spec.seed)
+            return ResidualQuantizer(books)
+        case RqVaeSpec():
+            from refinepoi.quantizer.rqvae_module import fit_rqvae
 
-    def fit_level(residual: F32, level: int) -> F32:
-        def report(epoch: int, error: float, sigma: float) -> None:
-            if on_epoch is not None:
-                on_epoch(level, epoch, error, sigma)
-
-        height, width = grids[level]
-        if isinstance(spec, KMeansSpec):
-            return fit_kmeans(residual, height * width, iterations=spec.iterations, seed=spec.seed, level=level)
-        start, end = spec.sigma_start * max(height, width), at_level(spec.sigma_end, level)
-        if isinstance(spec, MiniSomSpec):
-            from refinepoi.quantizer.minisom_backend import fit_minisom
-
-            return fit_minisom(
-                residual, (height, width), training=spec.training, epochs=spec.epochs, init=spec.init,
-                sigma_start=start, sigma_end=end, learning_rate=spec.learning_rate, seed=spec.seed, on_epoch=report,
-            )  # fmt: skip
-        from refinepoi.quantizer.module import fit_som
-        from refinepoi.quantizer.som import BatchSOM
-
-        som = BatchSOM(
-            height, width, epochs=spec.epochs, sigma_start=start, sigma_end=end, decay=spec.decay,
-            init=spec.init, topology=spec.topology, seed=spec.seed + level,
-        )  # fmt: skip
-        return fit_som(som, residual, report).weights_
-
-    books = fit_levels(known, grids, fit_level)
-    topology: Topology = spec.topology if isinstance(spec, SomSpec) else "rectangular"
-    return Quantized(books.encode(x), grids, books, VectorSpace(x, books), topology)
+            return fit_rqvae(spec, rows, grids, report)
+        case RandomSpec():
+            return RandomQuantizer.fit(places, grids, spec.seed)
+        case GeographicSpec():
+            return GeographicQuantizer.fit(places, grids, spec.cells)
+        case CategorySpec():
+            return CategoryQuantizer.fit(places, grids, epochs=spec.epochs, iterations=spec.iterations, seed=spec.seed)
 
 
-def epochs_of(spec: SomSpec | MiniSomSpec | KMeansSpec | RandomSpec) -> int:
-    """Epochs of one level, for progress: 1 where a level is one step."""
-    if isinstance(spec, SomSpec) or (isinstance(spec, MiniSomSpec) and spec.training == "batch_offline"):
-        return spec.epochs
-    return 1
+def epochs_of(spec: FitSpec) -> int:
+    """How often `on_epoch` is called, for progress."""
+    match spec:
+        case SomSpec() | NestedSpec():
+            return spec.epochs * len(spec.levels)
+        case MiniSomSpec():
+            return len(spec.levels) * (spec.epochs if spec.training == "batch_offline" else 1)
+        case RqVaeSpec():
+            return spec.epochs
+        case _:
+            return 0
+
+
+def som_of(spec: SomFields, grids: Grids, device: Device, level: int) -> BatchSOM:
+    """The map of one level, not yet trained."""
+    height, width = grids[level]
+    return BatchSOM(
+        height, width, epochs=spec.epochs, sigma_start=at_level(spec.sigma_start, level) * max(height, width),
+        sigma_end=at_level(spec.sigma_end, level), decay=spec.decay, init=spec.init, topology=spec.topology,
+        schedule=spec.schedule, search=spec.search, batch_rows=spec.batch_rows, device=device, seed=spec.seed + level,
+    )  # fmt: skip
+
+
+def som_level(spec: SomFields, grids: Grids, on_epoch: OnEpoch, device: Device, residual: F32, level: int) -> F32:
+    from refinepoi.quantizer.module import fit_som
+
+    return fit_som(som_of(spec, grids, device, level), residual, level_report(on_epoch, level)).weights_
+
+
+def som_below(spec: SomFields, grids: Grids, device: Device, rows: F32, level: int) -> F32:
+    """The map of one cell: hundreds of small ones, trained in this process."""
+    return som_of(spec, grids, device, level).fit(rows).weights_
+
+
+def minisom_level(spec: MiniSomSpec, grids: Grids, on_epoch: OnEpoch, residual: F32, level: int) -> F32:
+    from refinepoi.quantizer.minisom_backend import fit_minisom
+
+    return fit_minisom(
+        residual, grids[level], training=spec.training, epochs=spec.epochs, init=spec.init,
+        sigma_start=spec.sigma_start * max(grids[level]), sigma_end=at_level(spec.sigma_end, level),
+        learning_rate=spec.learning_rate, seed=spec.seed, on_epoch=level_report(on_epoch, level),
+    )  # fmt: skip
+
+
+def kmeans_level(spec: KMeansSpec, grids: Grids, residual: F32, level: int) -> F32:
+    height, width = grids[level]
+    return fit_kmeans(residual, height * width, iterations=spec.iterations, seed=spec.seed, level=level)
+
+
+def level_report(on_epoch: OnEpoch, level: int) -> Callable[[int, float, float], None]:
+    """(epoch, quantization error, sigma) of one level, under the level's name."""
+    name = f"level_{level + 1}"
+    return lambda epoch, error, sigma: on_epoch({f"{name}/quantization_error": error, f"{name}/sigma": sigma})
+
+
+def save(quantizer: Quantizer, spec: FitSpec, folder: Path) -> None:
+    """Write `quantizer` into a folder of its own, with the spec it was fitted by."""
+    folder.mkdir(exist_ok=True)  # a stage that crashed is offered its folder again
+    write_json(folder / SPEC, spec)
+    quantizer.save(folder)
+
+
+def load(folder: Path) -> tuple[FitSpec, Quantizer]:
+    """What `save` wrote. Raises UserError where it was written by settings that are no longer known."""
+    try:
+        spec: FitSpec = STORED.validate_json((folder / SPEC).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise UserError(f"{folder}: no quantizer that this version can read ({error}); fit it anew") from None
+    return spec, kind_of(spec).load(folder)
+
+
+def kind_of(spec: FitSpec) -> type[Quantizer]:
+    """The class of the quantizer that `fit` makes of a spec."""
+    match spec:
+        case NestedSpec():
+            return NestedQuantizer
+        case RqVaeSpec():
+            return RqVaeQuantizer
+        case RandomSpec():
+            return RandomQuantizer
+        case GeographicSpec():
+            return GeographicQuantizer
+        case CategorySpec():
+            return CategoryQuantizer
+        case _:
+            return ResidualQuantizer

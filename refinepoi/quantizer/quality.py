@@ -1,10 +1,14 @@
-"""How good are the codes? Per level: errors, topology, use of cells. Whole IDs: collisions, use, continuity.
+"""How good are the codes? Per level: errors, topology, use of cells. Whole IDs: collisions and error.
 
-Definitions (docs/method.md section 3):
-* quantization error: mean |r - w_b| of the level's residuals; unexplained variance: share of the total variance of the
-  vectors that is left after this level.
-* topographic error: share of rows whose nearest and second nearest node are not neighbours. Neighbours are the eight
-  around a cell (six on a hexagonal lattice).
+Definitions (docs/method.md section 3), for every kind of quantizer:
+* quantization error: mean |x - x'|, x' decoded from the codes down to this level (for residual levels that is the
+  distance of the level's residual to its winner); unexplained variance: sum |x - x'|^2 over sum |x - mean|^2. Kinds
+  that do not look at vectors decode to the mean of what they learned under the prefix: on the places they learned
+  from, prefixes with one place each have no error at all; read the held-out figures of those.
+* topographic error: share of places whose nearest and second nearest node, by the distance the quantizer itself uses,
+  are not neighbours. Neighbours are the eight around a cell (six on a hexagonal lattice); None for random codes.
+* trustworthiness and neighbourhood preservation: `neighbourhood.py`; below level 1 of what the level sees, the
+  residual, and None where the cells of a level mean something else under each prefix.
 * perplexity: exp of the entropy of cell use; as many equally used cells would be used as surprisingly.
 * collision rate: share of POIs that share their ID; moved share: those that the collision policy gave another ID.
 """
@@ -14,93 +18,103 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from refinepoi.quantizer.continuity import continuity
-from refinepoi.quantizer.hierarchy import I32, Codebooks, search_of
-from refinepoi.quantizer.lattice import Lattice, Topology
-from refinepoi.quantizer.rows import as_block, blocks
+from refinepoi.quantizer.collisions import GridSpace, Space
+from refinepoi.quantizer.hierarchy import I32
+from refinepoi.quantizer.lattice import Lattice
+from refinepoi.quantizer.neighbourhood import neighbourhood_kept
+from refinepoi.quantizer.places import Places
+from refinepoi.quantizer.prefixes import bucket_quantiles
+from refinepoi.quantizer.quantizer import Quantizer
 from refinepoi.quantizer.winners import F32
 
 Report = dict[str, Any]
-Categories = npt.NDArray[np.integer[Any]]
+BLOCK = 8192
 
 
-def level_report(x: F32, codes: I32, books: Codebooks, topology: Topology = "rectangular") -> list[Report]:
-    """One report a level. x: float32 [N, D]; codes: int32 [N, L], the winners (before collisions were resolved)."""
-    total = max(float(np.square(x - x.mean(0, dtype=np.float64)).sum()), 1e-300)
+def level_report(places: Places, codes: I32, quantizer: Quantizer) -> list[Report]:
+    """One report a level. codes: int32 [N, L] of `places`, as encoded (before collisions were resolved)."""
+    x = places.vectors
+    space = quantizer.space(places)
     reports: list[Report] = []
-    for level, (height, width) in enumerate(books.grids):
-        lattice = Lattice(height, width, topology)
-        residual = books.residual(x, codes, level)
-        left = np.square((residual - books.weights[level][codes[:, level]]).astype(np.float64)).sum(1)
+    above: F32 | None = x
+    for level, (height, width) in enumerate(quantizer.grids):
+        lattice = Lattice(height, width, quantizer.topology)
+        left = x - quantizer.decode(codes, level + 1)
+        kept = neighbourhood_kept(above, codes[:, level], lattice) if above is not None else {}
         reports.append(
             {
                 "grid": f"{height}x{width}",
-                "quantization_error": float(np.sqrt(left).mean()),
-                "unexplained_variance": float(left.sum()) / total,
-                "topographic_error": topographic_error(residual, books.weights[level], lattice),
+                "quantization_error": float(np.sqrt(np.square(left.astype(np.float64)).sum(1)).mean()),
+                "unexplained_variance": share_left(x, left),
+                "topographic_error": topographic_error(space, codes, level, lattice),
                 "topographic_neighbours": lattice.neighbours,
+                "trustworthiness": kept.get("trustworthiness"),
+                "neighbourhood_preservation": kept.get("neighbourhood_preservation"),
+                "neighbours": kept.get("neighbours"),
+                "neighbourhood_rows": kept.get("neighbourhood_rows"),
                 **cell_use(codes[:, level], lattice.nodes),
             }
         )
+        above = left if quantizer.books is not None else None
     return reports
 
 
-def topographic_error(x: F32, weights: F32, lattice: Lattice) -> float | None:
-    """Share of rows whose two nearest nodes are not adjacent; None on a map of one node."""
-    if lattice.nodes < 2:
+def topographic_error(space: Space, codes: I32, level: int, lattice: Lattice) -> float | None:
+    """Share of rows whose two nearest nodes are not adjacent; None on a map of one node and for random codes."""
+    if lattice.nodes < 2 or isinstance(space, GridSpace) or not len(codes):
         return None
-    search = search_of(weights)
-    pairs = np.concatenate([search.two_nearest(as_block(block)) for block in blocks(x)])
-    return float((~lattice.adjacent(pairs[:, 0], pairs[:, 1])).mean())
+    apart = 0
+    for start in range(0, len(codes), BLOCK):
+        rows = np.arange(start, min(start + BLOCK, len(codes)))
+        distances = space.distances(codes, rows, level)
+        first = distances.argmin(1)
+        distances[np.arange(len(rows)), first] = np.inf
+        apart += int((~lattice.adjacent(first, distances.argmin(1))).sum())
+    return apart / len(codes)
 
 
 def cell_use(codes: npt.NDArray[np.integer[Any]], nodes: int) -> Report:
-    """Used cells, perplexity and the fullest cell of one level. codes: [N]."""
+    """Used cells, perplexity and how many POIs a used cell holds. codes: [N]."""
     counts = np.bincount(codes, minlength=nodes)
     share = counts[counts > 0] / max(len(codes), 1)
     return {
         "cells": nodes,
         "used_cells": int((counts > 0).sum()),
         "perplexity": float(np.exp(-(share * np.log(share)).sum())),
-        "fullest_cell": int(counts.max(initial=0)),
+        "buckets": bucket_quantiles(np.asarray(codes, np.int64)),
     }
+
+
+def shared(codes: I32) -> npt.NDArray[np.bool_]:
+    """bool [N]: rows whose codes another row has too."""
+    _, inverse, counts = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
+    return counts[inverse.ravel()] > 1
 
 
 def collision_rate(codes: I32) -> float:
     """Share of rows whose codes another row has too."""
-    _, inverse, counts = np.unique(codes, axis=0, return_inverse=True, return_counts=True)
-    return float((counts[inverse.ravel()] > 1).mean())
+    return float(shared(codes).mean())
 
 
-def distinct_ids(codes: I32) -> int:
-    return len(np.unique(codes, axis=0))
+def share_left(x: F32, left: F32) -> float:
+    """Share of the variance of x [N, D] that is in `left` [N, D], which decoding left over."""
+    total = float(np.square(x - x.mean(0, dtype=np.float64)).sum())
+    return float(np.square(left.astype(np.float64)).sum()) / max(total, 1e-300)
 
 
-def unexplained_variance(x: F32, codes: I32, books: Codebooks) -> float:
-    """Share of the variance of x [N, D] that decoding leaves; codes beyond the codebooks (a suffix) are ignored."""
-    total = max(float(np.square(x - x.mean(0, dtype=np.float64)).sum()), 1e-300)
-    return float(np.square((x - books.decode(codes)).astype(np.float64)).sum()) / total
-
-
-def id_report(
-    x: F32, first: I32, final: I32, grids: tuple[tuple[int, int], ...], categories: Categories, books: Codebooks | None
-) -> Report:
-    """
-    Whole IDs. x: float32 [N, D]; first: codes before, final: after the collision policy (a suffix level may be added);
-    categories: int [N]; books: None where there are no vectors.
-    """
-    levels = len(grids)
-    report: Report = {
+def id_report(places: Places, first: I32, final: I32, quantizer: Quantizer) -> Report:
+    """Whole IDs. first: int32 [N, L] before, final: [N, L, or L + 1 with a suffix] after the collision policy."""
+    x, levels = places.vectors, len(quantizer.grids)
+    sizes = np.unique(first, axis=0, return_counts=True)[1]
+    return {
         "pois": len(x),
-        "possible_ids": int(np.prod([h * w for h, w in grids], dtype=np.float64)),
-        "distinct_before": distinct_ids(first),
+        "possible_ids": int(np.prod([h * w for h, w in quantizer.grids], dtype=np.float64)),
+        "distinct_before": len(sizes),
+        "fullest_before": int(sizes.max()),
         "collision_rate_before": collision_rate(first),
         "collision_rate": collision_rate(final),
         "moved_share": float((final[:, :levels] != first).any(1).mean()),
         "prefix_changed_share": float((final[:, : levels - 1] != first[:, : levels - 1]).any(1).mean()),
-        **{k: v for k, v in continuity(x, final[:, :levels], grids, categories).items()},
+        "unexplained_variance_before": share_left(x, x - quantizer.decode(first)),
+        "unexplained_variance": share_left(x, x - quantizer.decode(final[:, :levels])),
     }
-    if books is not None:
-        report["unexplained_variance_before"] = unexplained_variance(x, first, books)
-        report["unexplained_variance"] = unexplained_variance(x, final, books)
-    return report

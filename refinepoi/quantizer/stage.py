@@ -1,53 +1,88 @@
 """Stage `quantize`: embeddings -> semantic IDs with their quality report and pictures (docs/method.md section 3)."""
 
+import logging
+from collections.abc import Mapping
+from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from refinepoi.artifacts.embeddings import Embeddings
-from refinepoi.artifacts.files import require
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.core.stage import Artifact, Context, stage
-from refinepoi.quantizer.spec import QuantizerSpec
+from refinepoi.quantizer.spec import FitSpec, FittedSpec, QuantizerSpec
 
 if TYPE_CHECKING:
     from refinepoi.artifacts.trajectories import Trajectories
+    from refinepoi.quantizer.places import Places
+    from refinepoi.quantizer.quantizer import Quantizer
+
+log = logging.getLogger("refinepoi")
+QUANTIZER = "quantizer"
+"""Folder of the fitted quantizer in the artifact."""
 
 
-@stage(version=1, makes=SemanticIds, name="quantize")
+@stage(version=2, makes=SemanticIds, name="quantize")
 def quantize(
     context: Context,
     spec: QuantizerSpec,
     embeddings: Artifact[Embeddings],
     trajectories: "Artifact[Trajectories]",
 ) -> None:
-    """Train the levels on POIs seen in training, encode all, resolve collisions, measure, draw."""
-    import numpy as np
-
+    """Fit on POIs seen in training, or take what is fitted; encode all, resolve collisions, measure, draw."""
+    from refinepoi.quantizer.browser import write_page
     from refinepoi.quantizer.collisions import resolve
-    from refinepoi.quantizer.fit import epochs_of, fit
+    from refinepoi.quantizer.fit import load, save
+    from refinepoi.quantizer.gate import stop_if_asked
+    from refinepoi.quantizer.incremental import Coded, extend, reference_of
+    from refinepoi.quantizer.places import Places
     from refinepoi.quantizer.plots import draw_all
+    from refinepoi.quantizer.quality_table import quality_text
     from refinepoi.quantizer.report import make_report
 
-    x, pois = embeddings.load().vectors, trajectories.load().pois
-    require(len(x) == pois.height, f"{len(x)} embeddings for {pois.height} POIs")
-    epochs = epochs_of(spec)
-    with context.progress(total=epochs * len(spec.levels), unit="epoch") as bar:
+    visits = trajectories.load()
+    places, poi_ids = Places.of(embeddings.load(), visits.pois), tuple(visits.pois["poi_id"].to_list())
+    if isinstance(spec, FittedSpec):
+        fitted_by, quantizer = load(Path(spec.codebook) / QUANTIZER)
+        stored = SemanticIds.load(Path(spec.codebook))
+        ids = extend(spec, quantizer, stored, places, poi_ids)
+        places, reference = ids.places, stored.reference
+    else:
+        fitted_by, quantizer = spec, fit_with_progress(context, spec, places)
+        first = quantizer.encode(places)
+        ids = Coded(places, first, resolve(spec.collisions, first, quantizer.grids, quantizer.space(places)))
+        reference = {}
+    save(quantizer, fitted_by, context.folder / QUANTIZER)
 
-        def on_epoch(level: int, epoch: int, error: float, sigma: float) -> None:
-            values = {f"level_{level + 1}/quantization_error": error, f"level_{level + 1}/sigma": sigma}
-            context.log.metrics(values, step=level * epochs + min(epoch, epochs - 1) + 1)
+    report = make_report(fitted_by, places, quantizer, ids.first, ids.resolved)
+    if not reference:
+        held_out = report["held_out"]
+        unseen = held_out["levels"][-1]["unexplained_variance"] if held_out else None
+        reference = reference_of(places, quantizer, ids.first, ids.resolved.codes, unseen)
+    report["drift"], report["warnings"] = ids.drift, [*ids.warnings, *report["warnings"]]
+    for line in report["warnings"]:
+        log.warning("quantize: %s", line)
+    stop_if_asked(report["warnings"], fitted_by.quality)
+    figures = {f"ids/{name}": value for name, value in report["ids"].items() if isinstance(value, int | float)}
+    figures |= {f"drift/{name}": value for name, value in ids.drift.items()}
+    context.log.metrics(figures, step=len(context.log.curve))
+    codes, grids = ids.resolved.codes, ids.resolved.grids
+    made = SemanticIds(codes, grids, fitted_by.collisions, report, poi_ids, ids.reserved, reference)
+    made.save(context.folder)
+
+    (context.folder / "quality.md").write_text(quality_text(report), encoding="utf-8")
+    draw_all(context.folder / "pictures", visits, places, quantizer, ids.first, ids.resolved)
+    write_page(context.folder / "pictures" / "ids.html", made, visits.pois, quantizer.topology)
+
+
+def fit_with_progress(context: Context, spec: FitSpec, places: "Places") -> "Quantizer":
+    """`fit` with a bar and curves."""
+    from refinepoi.quantizer.fit import epochs_of, fit
+
+    steps = count(1)
+    with context.progress(total=epochs_of(spec), unit="epoch") as bar:
+
+        def on_epoch(figures: Mapping[str, float]) -> None:
+            context.log.metrics(figures, step=next(steps))
             bar.update()
 
-        fitted = fit(spec, x, pois["in_train"].to_numpy(), on_epoch)
-    resolved = resolve(spec.collisions, fitted.codes, fitted.grids, fitted.space)
-    categories = np.unique(pois["category"].to_numpy(), return_inverse=True)[1].ravel()
-    report = make_report(spec, x, fitted, resolved, categories, pois["in_train"].to_numpy())
-
-    books = fitted.books.weights if fitted.books else ()
-    if books and spec.collisions == "suffix":
-        books = (*books, np.zeros((0, x.shape[1]), np.float32))  # the counting level has no vectors
-    ids = SemanticIds(resolved.codes, resolved.grids, spec.collisions, books, report)
-    draw_all(context.folder / "pictures", x, pois, fitted, resolved)
-    context.log.metrics(
-        {f"ids/{k}": v for k, v in report["ids"].items() if isinstance(v, int | float)}, step=epochs * len(spec.levels)
-    )
-    ids.save(context.folder)
+        return fit(spec, places, on_epoch, context.runtime.device)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from refinepoi.core.store import CURVE, read_manifest
+from refinepoi.core.store import CURVE, MANIFEST, read_manifest
 from refinepoi.core.tracking import Tracker
 from refinepoi.pipeline import Pipeline
 
@@ -31,6 +31,7 @@ def write_run_folder(folder: Path, pipeline: Pipeline, tracker: Tracker) -> dict
     for name, record in records.items():
         artifact = pipeline.store.root / record["stage"] / record["key"]
         manifests[name] = read_manifest(artifact)
+        tracker.artifact(artifact / MANIFEST, made=not record["hit"])
         record["built_in_seconds"] = manifests[name]["seconds"]
         record["pictures"] = [picture.name for picture in sorted((artifact / "pictures").glob("*.png"))]
         for picture in (artifact / "pictures" / file for file in record["pictures"]):
@@ -65,13 +66,37 @@ def write_run_folder(folder: Path, pipeline: Pipeline, tracker: Tracker) -> dict
     (folder / "table.md").write_text(f"{table}\n\n{strata_table(content)}\n", encoding="utf-8")
     policy, validation = content["methods"]["policy"], content["validation"]["methods"]["policy"]
     numbers = {k: v for k, v in policy.items() if isinstance(v, int | float)}
-    tracker.summary({f"eval/{k}": v for k, v in numbers.items()})
-    tracker.summary({f"validation/{k}": v for k, v in validation.items() if isinstance(v, int | float)})
+    tracker.summary(_with_intervals("eval", policy) | _with_intervals("validation", validation))
+    columns, rows = _strata_rows(content)
+    tracker.table("strata", columns, rows)
     return {"objective": validation["MRR"], "metrics": numbers, "table": table}
 
 
+def _with_intervals(prefix: str, values: dict[str, Any]) -> dict[str, float]:
+    """`eval/MRR` with `eval/MRR_low` and `eval/MRR_high` beside it."""
+    plain = {f"{prefix}/{name}": value for name, value in values.items() if isinstance(value, int | float)}
+    for name, value in values.items():
+        if name.endswith("_interval"):
+            bounds = zip(("low", "high"), value, strict=True)
+            plain |= {f"{prefix}/{name.removesuffix('_interval')}_{side}": bound for side, bound in bounds}
+    return plain
+
+
+def _strata_rows(content: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
+    """Every metric of every method in every group, long form."""
+    rows = [
+        [stratum, label, group["samples"], method, metric, value]
+        for stratum, groups in content["strata"].items()
+        for label, group in groups.items()
+        for method, metrics in group["methods"].items()
+        for metric, value in metrics.items()
+        if isinstance(value, int | float)
+    ]
+    return ["stratum", "group", "samples", "method", "metric", "value"], rows
+
+
 def _quality(folder: Path, pipeline: Pipeline) -> dict[str, Any]:
-    """The quality report of the IDs, where they are what was asked for: its table for the console, the whole as a file."""
+    """The quality report of the IDs, where these were asked for: all of it as a file, its table for the console."""
     text = (pipeline.semantic_ids.path / "quality.md").read_text(encoding="utf-8")
     (folder / "quality.md").write_text(text, encoding="utf-8")
     return {"table": text.split("\n\n## ")[0]}

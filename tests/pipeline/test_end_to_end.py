@@ -56,7 +56,8 @@ def test_a_run_leaves_everything_behind(first: tuple[Path, Path, str]) -> None:
     table = pl.read_parquet(run / "predictions.parquet").filter(pl.col("method") == "policy")
     lists = table.group_by("query").agg(pl.col("poi").n_unique().alias("distinct"), pl.len().alias("length"))
     assert lists["distinct"].unique().to_list() == lists["length"].unique().to_list() == [10]
-    for name in ("config.yaml", "run.log", "table.md", "pictures/curves.png", "pictures/methods.png"):
+    pictures = ("pictures/curves.png", "pictures/methods.png", "pictures/ids.html")
+    for name in ("config.yaml", "run.log", "table.md", *pictures):
         assert (run / name).stat().st_size > 100, name
     assert len(list((run / "pictures").glob("*.png"))) >= 4
     assert "Warning" not in console and "Traceback" not in console, console

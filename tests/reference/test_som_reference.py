@@ -6,6 +6,7 @@ from minisom import MiniSom
 
 from refinepoi.quantizer.minisom_backend import fit_minisom
 from refinepoi.quantizer.rows import Rows
+from refinepoi.quantizer.schedule import Step
 from refinepoi.quantizer.som import BatchSOM
 
 
@@ -73,9 +74,10 @@ def test_equals_train_batch_offline_on_its_own_sigmas():
     theirs = MiniSom(6, 6, x.shape[1], sigma=start, learning_rate=1.0, decay_function=lambda rate, t, last: rate)
     theirs._weights[:] = som.weights_.reshape(6, 6, -1)
     theirs.train_batch_offline(x.astype(np.float64), epochs)
-    rows = Rows.survey(x)
     for t in range(epochs):
-        som.update(som.accumulate(*rows.block(0)), start / (1 + t / (epochs / 2)))
+        total = som.begin(Step(6, 6, start / (1 + t / (epochs / 2))))
+        som.accumulate(total, 0)
+        som.update(total)
     assert np.abs(som.weights_ - theirs.get_weights().reshape(36, -1)).max() <= 1e-5
 
 

@@ -161,6 +161,10 @@ def test_an_offline_run_holds_every_stage_on_its_own_axis(tmp_path: Path, capfd:
                 log.metrics({"loss": 1 / step, "rewards/rank": step, "bad": float("nan")}, step)
         StageLog("quantize", tracker).image("missing", tmp_path / "missing.png")  # stops nothing
         StageLog("quantize", tracker).image("umatrix", picture)
+        page = tmp_path / "ids.html"
+        page.write_text("<title>as it is</title>")
+        StageLog("quantize", tracker).page("missing", tmp_path / "missing.html")
+        StageLog("quantize", tracker).page("ids", page)
         StageLog("predict", tracker).table("samples", ["prompt", "rank"], [["<b>a</b>", 1], [None, 2.5]])
         tracker.summary({"policy": {"Acc@1": 0.375, "Acc@1_interval": [0.3, 0.4]}, "samples": 1348})
     assert capfd.readouterr() == ("", "")
@@ -175,6 +179,8 @@ def test_an_offline_run_holds_every_stage_on_its_own_axis(tmp_path: Path, capfd:
     axes = {m.glob_name: m.step_metric for m in of_kind(found, "metric") if m.glob_name}
     assert axes == {"train_sft/*": "train_sft/step", "train_grpo/*": "train_grpo/step"}
     media = {k: v for row in rows for k, v in row.items()}
+    (logged,) = (tmp_path / "run").rglob("media/html/**/*.html")
+    assert logged.read_text() == page.read_text() and media["quantize/ids/_type"] == "html-file"
     assert media["quantize/umatrix/_type"] == "image-file" and media["predict/samples/_type"] == "table-file"
     run = of_kind(found, "run")[0]
     assert (run.project, run.display_name, run.run_group, set(run.tags)) == ("proj", "n", "g", {"exp", "mine"})
@@ -223,6 +229,7 @@ def test_tracking_off_opens_no_socket_and_writes_no_file(tmp_path: Path, monkeyp
         log = StageLog("s", tracker)
         log.metrics({"loss": 1.0}, 1)
         log.image("x", tmp_path / "x.png")
+        log.page("x", tmp_path / "x.html")
         log.table("t", ["a"], [[1]])
         tracker.summary({"a": 1})
         assert log.curve == [{"step": 1.0, "loss": 1.0}]

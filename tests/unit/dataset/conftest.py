@@ -14,12 +14,26 @@ from refinepoi.dataset.spec import DatasetSpec
 HEADER = "user_id,POI_id,POI_catid,POI_catname,latitude,longitude,timezone,UTC_time"
 
 
+def compose(folder: Path, option: str) -> dict[str, Any]:
+    """An option of conf/dataset as Hydra composes it: its defaults list, then its own values."""
+    tree = yaml.safe_load((folder / f"{option}.yaml").read_text(encoding="utf-8"))
+    merged: dict[str, Any] = {}
+    for entry in tree.pop("defaults", []):
+        if isinstance(entry, dict):
+            merged |= {group: compose(folder / group, name) for group, name in entry.items()}
+        elif entry != "_self_":
+            merged |= compose(folder, entry)
+    for key, value in tree.items():
+        merged[key] = merged[key] | value if isinstance(merged.get(key), dict) else value
+    return merged
+
+
 @pytest.fixture
 def load_spec(root: Path) -> Callable[..., Any]:
     """load_spec("nyc", {"path": "x", "protocol.samples": "llm4poi"}) -> the validated spec."""
 
     def load(option: str, changes: dict[str, Any] | None = None) -> Any:
-        tree = yaml.safe_load((root / "conf" / "dataset" / f"{option}.yaml").read_text(encoding="utf-8"))
+        tree = compose(root / "conf" / "dataset", option)
         defaults: dict[str, Any] = {"seed": 0} if option == "city" else {}
         for key, value in (defaults | (changes or {})).items():
             *path, last = key.split(".")

@@ -5,7 +5,13 @@ import polars as pl
 import pytest
 
 from refinepoi.core.errors import DataError
-from refinepoi.dataset.clean import drop_exact_duplicates, drop_near_duplicates, one_place_a_poi, put_in_order
+from refinepoi.dataset.clean import (
+    drop_exact_duplicates,
+    drop_near_duplicates,
+    number_names,
+    one_place_a_poi,
+    put_in_order,
+)
 from refinepoi.dataset.report import Report
 from refinepoi.dataset.stage import trajectories_of
 
@@ -103,21 +109,40 @@ def test_a_poi_has_its_commonest_place_and_names() -> None:
         {
             "file": ["f"] * 5,
             "line": [1, 2, 3, 4, 5],
-            "poi": ["p", "p", "p", "q", "q"],
+            "poi": pl.Series([0, 0, 0, 1, 1], dtype=pl.UInt32),
             "latitude": [1.0, 1.0, 3.0, 7.0, 5.0],
             "longitude": [2.0, 2.0, 4.0, 8.0, 6.0],
-            "category": ["Bar", "Pub", "Bar", "", ""],
-            "category_id": ["b", "b", "", "", "z"],
+            "category": pl.Series([3, 4, 3, None, None], dtype=pl.UInt32),
+            "category_id": pl.Series([7, 7, None, None, 9], dtype=pl.UInt32),
         }
     )
     report = Report(9)
-    found = one_place_a_poi(train, report)
-    assert found.rows() == [("p", "b", "Bar", 1.0, 2.0), ("q", "z", "unknown", 5.0, 6.0)]  # ties: the smallest
+    found = one_place_a_poi(train, report, pl.Series(["p", "q"]))
+    assert found.rows() == [(0, 7, 3, 1.0, 2.0), (1, 9, None, 5.0, 6.0)]  # ties: the smallest
     assert report.remarks == {
         "place more than .01 degrees from the POI's usual one": 2,
         "category other than the POI's usual one": 1,
         "no category": 2,
     }
+    assert {row["detail"] for row in report.rows if row["reason"] == "no category"} == {"q"}
+
+
+def test_names_become_numbers_in_sorted_order_whatever_the_order_of_rows() -> None:
+    blocks = [
+        pl.DataFrame({"user": ["b", "a"], "poi": ["Cafe\u0301", "z"], "category": ["", "x"]}),
+        pl.DataFrame({"user": ["c", "b"], "poi": ["Caf\u00e9", "y"], "category": ["x", "w"]}),
+    ]
+    kind = pl.col("user", "poi", "category").cast(pl.Categorical)
+    rows, names = number_names([block.with_columns(kind) for block in blocks])
+    assert {column: list(values) for column, values in names.items()} == {
+        "user": ["a", "b", "c"],
+        "poi": ["Caf\u00e9", "y", "z"],
+        "category": ["w", "x"],
+    }
+    assert rows.rows() == [(1, 0, None), (0, 2, 1), (2, 0, 1), (1, 1, 0)]
+    other, again = number_names([block.reverse().with_columns(kind) for block in reversed(blocks)])
+    assert sorted(other.rows(), key=str) == sorted(rows.rows(), key=str)
+    assert all(again[column].equals(names[column]) for column in names)
 
 
 def test_the_report_lists_no_more_than_asked(small_csv: Callable[..., Any], visits: list[str]) -> None:

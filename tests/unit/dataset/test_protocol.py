@@ -5,7 +5,13 @@ import polars as pl
 import pytest
 
 from refinepoi.core.errors import DataError
-from refinepoi.dataset.protocol import cut_trajectories, drop_isolated, keep_frequent, split_by_time
+from refinepoi.dataset.protocol import (
+    cut_trajectories,
+    drop_isolated,
+    keep_frequent,
+    split_by_time,
+    split_by_user,
+)
 from refinepoi.dataset.stage import trajectories_of
 
 H = 3600
@@ -42,6 +48,29 @@ def test_split_by_shares_and_never_within_a_second() -> None:
     assert split_by_time(rows, 0.8, 0.1)["split"].dtype == pl.Int8
 
 
+def test_the_last_visit_of_each_user_is_left_out() -> None:
+    rows = table(*[("a", "p", t) for t in (1, 2, 3, 4)], *[("b", "p", t) for t in (5, 6)])
+    assert split_by_user(rows, "last_visit")["split"].to_list() == [0, 0, 1, 2, 0, 0]
+
+
+def test_the_last_trajectory_of_each_user_is_left_out() -> None:
+    rows = table(*[("a", "p", t) for t in (1, 2, 30, 31, 60, 61)], ("b", "p", 3), ("b", "p", 40))
+    rows = rows.with_columns(trajectory=pl.Series([0, 0, 9, 1, 1, 8, 2, 2]))
+    found = split_by_user(rows, "last_trajectory").sort("user", "utc")
+    assert found["split"].to_list() == [0, 0, 1, 1, 2, 2, 0, 0]
+    assert found["split"].dtype == pl.Int8
+
+
+def test_a_split_by_user_gives_everybody_a_test_sample(small_csv: Callable[..., Any], visits: list[str]) -> None:
+    for unit, samples in (("last_trajectory", "sthgcn"), ("last_trajectory", "llm4poi"), ("last_visit", "gnpr")):
+        made = trajectories_of(small_csv(visits, {"protocol.split": unit, "protocol.samples": samples}))
+        asked = made.queries.filter(pl.col("split") > 0)
+        assert asked.group_by("split").agg(pl.col("user").n_unique())["user"].to_list() == [3, 3]
+        assert asked.height == 6
+        times = made.checkins["utc"].gather(made.queries.filter(pl.col("split") == 2)["row"])
+        assert set(times) == set(made.checkins.group_by("user").agg(pl.col("utc").max())["utc"])
+
+
 def test_isolated_from_both_neighbours_of_the_same_user() -> None:
     rows = table(("a", "p", 0), ("a", "p", 24 * H), ("a", "p", 49 * H), ("b", "p", 49 * H), ("a", "p", 99 * H))
     assert drop_isolated(rows, 24.0)["utc"].to_list() == [0, 24 * H]
@@ -52,7 +81,7 @@ def test_isolated_from_both_neighbours_of_the_same_user() -> None:
 def test_a_longer_pause_starts_a_trajectory() -> None:
     rows = table(("a", "p", 0), ("b", "p", 1), ("a", "p", 24 * H), ("a", "p", 48 * H + 1), ("a", "p", 49 * H))
     found = cut_trajectories(rows, 24.0, 1)
-    assert found.sort("user", "utc")["trajectory"].to_list() == ["a_1", "a_1", "a_2", "a_2", "b_1"]
+    assert found.sort("user", "utc")["trajectory"].to_list() == [0, 0, 1, 1, 2]
     assert cut_trajectories(rows, 24.0, 2)["user"].to_list() == ["a"] * 4
 
 

@@ -71,6 +71,23 @@ def test_the_protocol_gives_nearly_the_published_rows(load_spec: Callable[..., A
     assert published.join(ours, on=visit).filter(pl.col("split") != pl.col("split_right")).height < 50
 
 
+def test_the_gnpr_preset_gives_the_published_number_of_cases(load_spec: Callable[..., Any], real_data: Path) -> None:
+    """GNPR-SID's notebook (V2, userSplit) prints 841 validation and 791 test cases for New York."""
+    file = real_data / "nyc_all" / "checkins.csv.gz"
+    if not file.exists():
+        pytest.skip("no nyc_all in the data folder")
+    changes = {"path": str(file), "columns.timezone": None, "timezone": "America/New_York"}
+    changes |= {f"protocol.{key}": value for key, value in load_spec("csv").protocol.model_dump().items()} | {
+        "protocol.near_duplicate_minutes": 0.0,
+        "protocol.isolation_hours": 0.0,
+        "protocol.min_trajectory": 1,
+        "protocol.split_rows": "all",
+        "protocol.samples": "gnpr",
+    }
+    splits = trajectories_of(load_spec("csv", changes)).facts["counts"]["splits"]
+    assert (splits["validation"]["samples"], splits["test"]["samples"]) == (841, 791)
+
+
 def test_phoenix_by_column_mapping(load_spec: Callable[..., Any], real_data: Path) -> None:
     file = real_data / "phoenix" / "data_PHO.csv.gz"
     if not file.exists():

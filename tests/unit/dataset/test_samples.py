@@ -1,6 +1,6 @@
 import polars as pl
 
-from refinepoi.dataset.samples import mark_targets
+from refinepoi.dataset.samples import activity, mark_targets
 
 # split, trajectory, user, poi, time; worked by hand below
 ROWS = [
@@ -45,8 +45,35 @@ def test_every_train_visit_but_a_trajectorys_first() -> None:
     assert targets("llm4poi", "every") == ([2, 3, 5], [7, 9, 17])
 
 
+def test_gnpr_asks_for_each_users_last_visit_of_a_split() -> None:
+    assert targets("gnpr") == ([5, 6], [9, 10, 15, 17])
+    assert targets("gnpr", "every") == ([2, 3, 5, 6], [9, 10, 15, 17])  # 6 is the first of its trajectory, yet asked
+
+
+def test_a_users_first_visit_is_never_asked() -> None:
+    rows = pl.DataFrame(
+        [(0, "t", "a", "p", 1), (0, "t", "a", "p", 2), (0, "s", "b", "p", 3), (1, "r", "a", "p", 4)],
+        schema=["split", "trajectory", "user", "poi", "utc"],
+        orient="row",
+    )
+    assert mark_targets(rows, "gnpr", "last").filter("is_target")["utc"].to_list() == [2, 4]
+
+
+def test_activity_groups_count_training_trajectories() -> None:
+    trajectories = {0: 1, 1: 2, 2: 2, 3: 5, 4: 9}
+    rows = pl.DataFrame(
+        [(user, 10 * user + n, 0) for user, count in trajectories.items() for n in range(count)] + [(0, 99, 2)],
+        schema={"user": pl.Int32, "trajectory": pl.Int32, "split": pl.Int8},
+        orient="row",
+    )
+    users = pl.DataFrame({"user_id": list("abcdef")})  # the last one has no training trajectory
+    assert activity(rows, users, (0.4, 0.8)).to_list() == [0, 0, 0, 1, 2, 0]
+    assert activity(rows, users, ()).to_list() == [0] * 6
+    assert activity(rows, users, (0.4, 0.8)).dtype == pl.Int8
+
+
 def test_unseen_rows_are_dropped() -> None:
     rows = pl.DataFrame(ROWS, schema=["split", "trajectory", "user", "poi", "utc"], orient="row")
-    for samples in ("sthgcn", "llm4poi"):
+    for samples in ("sthgcn", "llm4poi", "gnpr"):
         left = mark_targets(rows, samples, "last")["utc"].to_list()
         assert left == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 15, 16, 17]

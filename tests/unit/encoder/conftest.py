@@ -9,7 +9,7 @@ import pytest
 from refinepoi.artifacts.features import Features
 from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
 from refinepoi.core.runtime import Runtime
-from refinepoi.encoder.spec import EncoderSpec
+from refinepoi.encoder.spec import ContrastiveSpec
 
 POI_COUNT = 48
 
@@ -51,10 +51,10 @@ def features() -> Features:
 
 
 @pytest.fixture(scope="session")
-def make_spec() -> Callable[..., EncoderSpec]:
+def make_spec() -> Callable[..., ContrastiveSpec]:
     """`make_spec(epochs=3, positives__views=0.0)`: a small spec with single fields changed."""
 
-    def make(**changes: object) -> EncoderSpec:
+    def make(**changes: object) -> ContrastiveSpec:
         fields: dict[str, object] = {
             "kind": "contrastive",
             "seed": 7,
@@ -77,7 +77,7 @@ def make_spec() -> Callable[..., EncoderSpec]:
                 fields[inside][field] = value  # type: ignore[index]
             else:
                 fields[inside] = value
-        return EncoderSpec.model_validate(fields)
+        return ContrastiveSpec.model_validate(fields)
 
     return make
 

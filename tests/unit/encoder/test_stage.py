@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,15 +12,15 @@ from pydantic import ValidationError
 from refinepoi.artifacts.embeddings import Embeddings
 from refinepoi.artifacts.features import Features
 from refinepoi.artifacts.trajectories import Trajectories
-from refinepoi.core.errors import DataError
+from refinepoi.core.errors import DataError, UserError
 from refinepoi.core.runtime import Runtime
 from refinepoi.core.stage import Artifact, Context
 from refinepoi.core.tracking import StageLog
 from refinepoi.encoder.network import encode, load_network
-from refinepoi.encoder.spec import EncoderSpec
-from refinepoi.encoder.stage import categories, train, train_encoder, training_pairs
+from refinepoi.encoder.spec import ContrastiveSpec, FittedEncoder
+from refinepoi.encoder.stage import categories, encode_again, train, train_encoder, training_pairs
 
-MakeSpec = Callable[..., EncoderSpec]
+MakeSpec = Callable[..., ContrastiveSpec]
 
 
 def context(folder: Path, runtime: Runtime) -> Context:
@@ -43,6 +44,26 @@ def test_stage_writes_vectors_that_its_stored_network_makes(
     np.testing.assert_allclose(np.linalg.norm(embeddings.vectors, axis=1), 1, rtol=1e-5)
     assert all(type(value) is float for value in embeddings.quality.values())
     assert (tmp_path / "out" / "pictures" / "embedding_map.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_a_fitted_encoder_encodes_without_training(
+    city: Trajectories, features: Features, make_spec: MakeSpec, runtime: Runtime, tmp_path: Path
+) -> None:
+    first = tmp_path / "first"
+    train(context(first, runtime), make_spec(epochs=2), features, city)
+    files = {"stage": "train_encoder", "key": "k", "files": {}}
+    (first / "manifest.json").write_text(json.dumps(files))
+    spec = FittedEncoder(kind="fitted", network=str(first))
+    before = spec.content
+    assert not spec.problems() and before
+    encode_again(context(tmp_path / "again", runtime), spec, features, city)
+    assert (first / "vectors.npy").read_bytes() == (tmp_path / "again" / "vectors.npy").read_bytes()
+    # Another content in the same folder is another identity.
+    (first / "manifest.json").write_text(json.dumps(files | {"key": "other"}))
+    assert FittedEncoder(kind="fitted", network=str(first)).content != before
+    fewer = replace(features, matrix=features.matrix[:, 1:], blocks={"all": (0, features.matrix.shape[1] - 1)})
+    with pytest.raises(UserError, match=r"encoder\.network: .* feature columns"):
+        encode_again(context(tmp_path / "no", runtime), spec, fewer, city)
 
 
 def test_later_rows_leave_the_embeddings_bit_identical(

@@ -23,11 +23,11 @@ from refinepoi.core.runtime import Runtime
 from refinepoi.core.stage import Context
 from refinepoi.core.tracking import StageLog
 from refinepoi.encoder.module import ContrastiveEncoder
-from refinepoi.encoder.spec import EncoderSpec
+from refinepoi.encoder.spec import ContrastiveSpec
 from refinepoi.encoder.stage import train
 from refinepoi.encoder.training import BestWeights, newest_whole
 
-MakeSpec = Callable[..., EncoderSpec]
+MakeSpec = Callable[..., ContrastiveSpec]
 FILES = ("vectors.npy", "quality.json", "encoder.safetensors")
 
 
@@ -53,7 +53,7 @@ class Bench:
     runtime: Runtime
 
     def __call__(
-        self, folder: Path, spec: EncoderSpec, last: int = 10**9, error: BaseException | None = None
+        self, folder: Path, spec: ContrastiveSpec, last: int = 10**9, error: BaseException | None = None
     ) -> StageLog:
         folder.mkdir(exist_ok=True)
         log = DyingLog("train_encoder", last=last, error=error or RuntimeError("killed"))
@@ -141,7 +141,7 @@ def test_a_torn_checkpoint_is_left_out(
 
 @dataclass
 class DiesAfterTraining(Bench):
-    def __call__(self, folder: Path, spec: EncoderSpec, *_: object) -> StageLog:  # type: ignore[override]
+    def __call__(self, folder: Path, spec: ContrastiveSpec, *_: object) -> StageLog:  # type: ignore[override]
         with pytest.MonkeyPatch.context() as patch, pytest.raises(RuntimeError, match="after training"):
             patch.setattr("refinepoi.encoder.quality.quality_of", _die)
             super().__call__(folder, spec)
@@ -322,10 +322,10 @@ from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.core.runtime import Runtime
 from refinepoi.core.stage import Context
 from refinepoi.core.tracking import StageLog
-from refinepoi.encoder.spec import EncoderSpec
+from refinepoi.encoder.spec import ContrastiveSpec
 from refinepoi.encoder.stage import train
 inputs, cut = Path(sys.argv[1]), Path(sys.argv[2])
-spec = EncoderSpec.model_validate_json((inputs / "spec.json").read_text())
+spec = ContrastiveSpec.model_validate_json((inputs / "spec.json").read_text())
 runtime = Runtime.model_validate_json((inputs / "runtime.json").read_text())
 context = Context(cut, runtime, StageLog("train_encoder"), "train_encoder")
 train(context, spec, Features.load(inputs / "features"), Trajectories.load(inputs / "city"))

@@ -1,7 +1,9 @@
 """The estimator: conventions, what must fall, what must not matter, hostile input."""
 
+import copy
 import doctest
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from refinepoi.core.errors import DataError, UserError
 from refinepoi.quantizer import som as som_module
 from refinepoi.quantizer.initial import first_weights
 from refinepoi.quantizer.rows import BLOCK, Rows
+from refinepoi.quantizer.schedule import Step
 from refinepoi.quantizer.som import BatchSOM
 
 
@@ -36,8 +39,8 @@ def test_reported_error_is_the_mean_distance_to_the_winner():
     x = mixture()
     som = BatchSOM(5, 6, epochs=3).fit(x)
     som.start(Rows.survey(x), som.weights_)
-    rows = Rows.survey(x)
-    total = som.accumulate(*rows.block(0))
+    total = som.begin(Step(5, 6, 1.0))
+    som.accumulate(total, 0)
     gaps = np.linalg.norm(x - som.weights_[som.predict(x)], axis=1)
     assert total.error / len(x) == pytest.approx(gaps.mean(), rel=1e-4)
     assert total.squared / len(x) == pytest.approx(np.square(gaps).mean(), rel=1e-4)
@@ -110,9 +113,70 @@ def test_scikit_learn_conventions():
 
 
 def test_wrong_settings_are_named():
-    for wrong in ({"height": 0}, {"epochs": 0}, {"sigma_end": 0.0}, {"sigma_start": -1.0}):
-        with pytest.raises(UserError, match=f"{next(iter(wrong))}={next(iter(wrong.values()))}"):
-            BatchSOM(**wrong).fit(mixture())
+    numbers = {"height": 0, "epochs": 0, "sigma_end": 0.0, "sigma_start": -1.0, "batch_rows": 0}
+    names = {"topology": "round", "decay": "slow", "init": "zero", "schedule": "fast", "search": "far", "device": "tpu"}
+    for name, value in (numbers | names).items():
+        with pytest.raises(UserError, match=f"{name}={value!r}"):
+            BatchSOM(**{name: value}).fit(mixture())
+    for other in ({"schedule": "multi_resolution"}, {"search": "local"}):
+        with pytest.raises(UserError, match="batch_rows=100 goes with"):
+            BatchSOM(batch_rows=100, **other).fit(mixture())
+
+
+OPTIONS = {
+    "plain": {},
+    "multi_resolution": {"schedule": "multi_resolution"},
+    "local": {"search": "local"},
+    "batches": {"batch_rows": 150},
+}
+
+
+def test_scikit_learn_can_clone_it_and_chain_it():
+    base = pytest.importorskip("sklearn.base")
+    pipeline = pytest.importorskip("sklearn.pipeline")
+    scaling = pytest.importorskip("sklearn.preprocessing")
+    som = BatchSOM(4, 5, epochs=7, schedule="multi_resolution", sigma_start=3.0).fit(mixture())
+    fresh = base.clone(som)
+    assert fresh.get_params() == som.get_params()
+    assert not hasattr(fresh, "weights_")
+    chain = pipeline.make_pipeline(scaling.StandardScaler(), fresh)
+    assert chain.fit_transform(mixture()).shape == (600, 2)
+    assert chain.predict(mixture()).max() < 20
+
+
+def test_a_fitted_map_can_be_copied_and_pickled():
+    x = mixture()
+    som = BatchSOM(4, 5, epochs=3).fit(x)
+    for other in (copy.deepcopy(som), pickle.loads(pickle.dumps(som))):  # noqa: S301
+        assert (other.predict(x) == som.predict(x)).all()
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("topology", ["rectangular", "toroidal", "hexagonal"])
+def test_every_option_ends_near_the_plain_map(options, topology):
+    x = mixture(3000)
+    plain = BatchSOM(12, 14, topology=topology).fit(x)
+    som = BatchSOM(12, 14, topology=topology, **options).fit(x)
+    assert som.weights_.shape == plain.weights_.shape
+    assert len(som.quantization_errors_) == len(som.sigmas_) == 20
+    assert som.sigmas_[-1] == pytest.approx(0.5)
+    left = [np.square(x - one.weights_[one.predict(x)]).sum() for one in (plain, som)]
+    assert left[1] < 1.05 * left[0]
+
+
+def test_batches_weigh_one_pass_of_rows():
+    """One node: each update is the mean of the rows seen, older batches fading by (1 - 1 / batches)."""
+    x = np.arange(8, dtype=np.float32)[:, None]
+    som = BatchSOM(1, 1, epochs=1, batch_rows=4).fit(x)  # batches 0 2 4 6 and 1 3 5 7
+    assert som.weights_[0, 0] == pytest.approx((0.5 * 12 + 16) / (0.5 * 4 + 4))
+    assert som.quantization_errors_[0] == pytest.approx((np.abs(x[::2] - 3.5).sum() + np.abs(x[1::2] - 3).sum()) / 8)
+
+
+def test_batches_get_there_in_fewer_passes():
+    x = mixture(3000)
+    whole, batches = BatchSOM(8, 8, epochs=3).fit(x), BatchSOM(8, 8, epochs=3, batch_rows=300).fit(x)
+    left = [np.square(x - som.weights_[som.predict(x)]).sum() for som in (whole, batches)]
+    assert left[1] < 0.98 * left[0]
 
 
 # -- hostile input --------------------------------------------------------------------------------------------------
@@ -130,19 +194,22 @@ def test_rows_that_are_not_finite_are_named(bad):
 
 
 def test_float64_beyond_float32_is_refused():
-    with pytest.raises(DataError, match="float32"):
+    with pytest.raises(DataError, match="row 0 is not finite"):
         BatchSOM(2, 2).fit(np.array([[1e300, 0], [0, 1]]))
 
 
-@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (3,), (2, 2, 2)])
+@pytest.mark.parametrize("shape", [(0, 3), (3, 0), (0, 0), (), (3,), (2, 2, 2)])
 def test_wrong_shapes_are_refused(shape):
     with pytest.raises(DataError, match="shape"):
         BatchSOM(2, 2).fit(np.zeros(shape))
+    with pytest.raises(DataError, match="shape"):
+        BatchSOM(2, 2, epochs=1).fit(mixture(9)).predict(np.zeros(shape))
 
 
 def test_text_is_refused():
-    with pytest.raises(DataError, match="type"):
-        BatchSOM(2, 2).fit(np.array([["a", "b"]]))
+    for wrong in ([["a", "b"]], [[1j]], [[None, 1.0]]):
+        with pytest.raises(DataError, match="type"):
+            BatchSOM(2, 2).fit(np.array(wrong))
 
 
 def test_other_columns_than_trained_are_refused():
@@ -151,10 +218,33 @@ def test_other_columns_than_trained_are_refused():
         som.predict(np.zeros((2, 5)))
 
 
-@pytest.mark.parametrize("rows", [1, 2, 5])
-def test_fewer_rows_than_cells(rows):
-    x = mixture(rows)
+def test_numbers_beyond_use_are_refused_and_the_limits_work():
+    x = mixture()
+    x[17, 2] = 2e30
+    with pytest.raises(DataError, match="row 17 is not finite or larger than 1e"):
+        BatchSOM(2, 2).fit(x)
+    with pytest.raises(DataError, match="multiply them"):
+        BatchSOM(2, 2).fit(mixture() * np.float32(1e-32))
+    plain = BatchSOM(6, 6, epochs=5).fit(mixture())
+    for size in (2.0**-97, 2.0**96):  # powers of two: every figure scales exactly
+        x = mixture() * np.float32(size)
+        assert (BatchSOM(6, 6, epochs=5).fit(x).predict(x) == plain.predict(mixture())).all()
+
+
+def test_one_row_far_out_does_not_spoil_the_others():
+    x = mixture()
+    x[5] = 1e6
     som = BatchSOM(6, 6, epochs=20, sigma_end=0.3).fit(x)
+    codes = som.predict(x)
+    assert (codes == codes[5]).sum() == 1
+    assert np.isfinite(som.weights_).all()
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_fewer_rows_than_cells(rows, options):
+    x = mixture(rows)
+    som = BatchSOM(6, 6, epochs=20, sigma_end=0.3, **options).fit(x)
     assert np.isfinite(som.weights_).all()
     np.testing.assert_allclose(som.weights_[som.predict(x)], x, atol=0.15)
 
@@ -190,7 +280,17 @@ def test_types_and_layouts_give_the_same_map():
     expected = BatchSOM(5, 5, epochs=5).fit(x.astype(np.float32)).weights_
     wide = np.zeros((len(x), 16), np.float32)
     wide[:, ::2] = x
-    layouts = (x, x.astype(np.float64), np.asfortranarray(x.astype(np.float32)), wide[:, ::2], x.astype(np.float32)[:])
+    fixed = x.astype(np.float32)
+    fixed.setflags(write=False)
+    layouts = (
+        x,
+        fixed,
+        fixed[::-1][::-1],
+        x.astype(np.float64),
+        np.asfortranarray(x.astype(np.float32)),
+        wide[:, ::2],
+        x.astype(np.float32)[:],
+    )
     for given in layouts:
         assert BatchSOM(5, 5, epochs=5).fit(given).weights_.tobytes() == expected.tobytes()
     assert BatchSOM(5, 5, epochs=5).fit(x.astype(np.float32).tolist()).weights_.tobytes() == expected.tobytes()

@@ -1,4 +1,7 @@
-"""Winners against a naive loop; sums per node against a loop; far-away and huge data."""
+"""Winners against a naive loop; far-away, huge and nearly equal data."""
+
+import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -7,7 +10,7 @@ from hypothesis import strategies as st
 
 from refinepoi.quantizer import winners
 from refinepoi.quantizer.hierarchy import search_of
-from refinepoi.quantizer.winners import WinnerSearch, node_sums
+from refinepoi.quantizer.winners import WinnerSearch
 
 
 def naive(x, weights):
@@ -29,9 +32,11 @@ def test_the_same_winners_as_a_naive_loop(nodes, rows):
 
 
 def test_chunks_meet_without_a_seam(monkeypatch):
-    monkeypatch.setattr(winners, "CHUNK_BYTES", 4 * 5 * 3)  # three rows at a time
+    monkeypatch.setattr(winners, "CHUNK_BYTES", 4 * 5 * 128)  # 128 rows at a time, then 64, then the rest
     draw = np.random.default_rng(0)
-    x, weights = draw.standard_normal((10, 4)).astype(np.float32), draw.standard_normal((5, 4)).astype(np.float32)
+    x, weights = draw.standard_normal((455, 4)).astype(np.float32), draw.standard_normal((5, 4)).astype(np.float32)
+    sizes = [len(x[part]) for part in winners._pieces(len(x), 128)]
+    assert sizes == [128, 128, 128, 64, 7]
     assert (search_of(weights).nearest(x)[0] == naive(x, weights).argmin(1)).all()
 
 
@@ -94,12 +99,44 @@ def test_equal_distances_go_to_the_lowest_number():
     assert search_of(weights).nearest(np.array([[1, 0.5], [0, 3]], np.float32))[0].tolist() == [0, 0]
 
 
-@settings(max_examples=40, deadline=None)
-@given(st.integers(1, 60), st.integers(1, 12), st.integers(0, 2**32 - 1))
-def test_sums_per_node(rows, nodes, seed):
-    draw = np.random.default_rng(seed)
-    x, codes = draw.standard_normal((rows, 3)).astype(np.float32), draw.integers(0, nodes, rows)
-    sums, counts = node_sums(x, codes, nodes)
-    for node in range(nodes):
-        np.testing.assert_allclose(sums[node], x[codes == node].sum(0, dtype=np.float64), atol=1e-5)
-        assert counts[node] == (codes == node).sum()
+def test_among_some_nodes_answers_with_their_places():
+    draw = np.random.default_rng(5)
+    x, weights = draw.standard_normal((300, 7)).astype(np.float32), draw.standard_normal((50, 7)).astype(np.float32)
+    nodes = np.array([3, 4, 11, 30, 49])
+    whole = search_of(weights)
+    whole.nearest(x)  # its packed weights must not be those of the part
+    codes, scores = whole.among(nodes).nearest(x)
+    distances = naive(x, weights)
+    assert (codes == distances[:, nodes].argmin(1)).all()
+    same = whole.nearest(x)[0] == nodes[codes]
+    assert 0 < same.sum() < len(x)
+    np.testing.assert_allclose(scores[same], whole.nearest(x)[1][same], atol=1e-6)
+
+
+def test_a_search_can_be_copied_and_pickled_after_use():
+    draw = np.random.default_rng(6)
+    x, weights = draw.standard_normal((300, 7)).astype(np.float32), draw.standard_normal((50, 7)).astype(np.float32)
+    search = search_of(weights)
+    expected = search.nearest(x)[0]
+    for other in (copy.deepcopy(search), pickle.loads(pickle.dumps(search))):  # noqa: S301
+        assert (other.nearest(x)[0] == expected).all()
+
+
+def test_a_row_is_treated_alike_alone_and_among_others():
+    """Doubtful rows are decided together: what they are decided with must not show."""
+    draw = np.random.default_rng(7)
+    weights = draw.standard_normal((120, 30)).astype(np.float32)
+    pairs = draw.integers(0, 120, (400, 2))
+    x = ((weights[pairs[:, 0]].astype(np.float64) + weights[pairs[:, 1]]) / 2).astype(np.float32)
+    search = search_of(weights)
+    together = search.nearest(x)[0]
+    assert [search.nearest(x[n : n + 1])[0][0] for n in range(len(x))] == together.tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 5000), st.integers(6, 12))
+def test_pieces_cover_all_rows_in_few_sizes(rows, power):
+    pieces = [range(rows)[part] for part in winners._pieces(rows, 2**power)]
+    assert [n for piece in pieces for n in piece] == list(range(rows))
+    assert all(len(piece) in {64 << n for n in range(power - 5)} for piece in pieces[:-1])
+    assert not pieces or len(pieces[-1]) <= 2**power

@@ -1,0 +1,63 @@
+"""`goal=report` on real run folders, through the command line."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SMALL = [
+    "dataset.city.users=40", "dataset.city.pois=80", "dataset.city.days=60", "dataset.protocol.train_queries=last",
+    "encoder.epochs=2", "quantizer.levels=[5x5,5x5]", "quantizer.epochs=3",
+    "model.hidden=32", "model.layers=2", "model.heads=2", "model.kv_heads=2", "model.intermediate=64",
+    "grpo.steps=2", "grpo.num_generations=4", "grpo.prompts_per_step=4", "grpo.eval_queries=16",
+    "evaluation.scoring.resamples=100", "runtime.progress=false", "tracking=off",
+]  # fmt: skip
+
+
+def refinepoi(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "refinepoi", *words]
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
+
+
+def last_line(done: subprocess.CompletedProcess[str]) -> Path:
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Path(done.stdout.splitlines()[-1])
+
+
+def test_a_sweep_is_compared_without_its_store(tmp_path: Path) -> None:
+    sweep = last_line(refinepoi(tmp_path, *SMALL, "-m", "reward.weights.rank=0.5,4"))
+    (tmp_path / "artifacts").rename(tmp_path / "gone")
+    out = last_line(refinepoi(tmp_path, "goal=report", f"report.runs=[{sweep}]", "report.resamples=200"))
+    outcome = json.loads((out / "outcome.json").read_text())
+    assert (outcome["status"], outcome["compared"], outcome["runs"]) == ("done", 2, 2)
+    table = {row["configuration"]: row for row in csv.DictReader((out / "metrics.csv").read_text("utf-8").splitlines())}
+    jobs = [json.loads((sweep / str(n) / "metrics.json").read_text()) for n in range(2)]
+    for number, job in (("1", jobs[0]), ("2", jobs[1])):
+        for metric in ("Acc@1", "MRR", "NDCG@10"):
+            for split, part in (("test", job), ("validation", job["validation"])):
+                expected = part["methods"]["policy"][metric]
+                assert float(table[number][f"{metric} {split}"]) == pytest.approx(expected, abs=1e-12)
+    counters = jobs[0]["methods"]["counters_e"]["MRR"]
+    assert float(table["counters_e"]["MRR test"]) == pytest.approx(counters, abs=1e-12)
+    page = (out / "report.html").read_text(encoding="utf-8")
+    for said in ('data-key="reward.weights.rank"', "reward/rank", "data:image/webp;base64,", "counters_e"):
+        assert said in page, said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["goal=report"], "report.runs: goal=report compares finished runs"),
+        (["goal=report", "report.runs=[nowhere]"], "report.runs: nowhere: no such folder"),
+        (["goal=report", "report.runs=[.]"], "report.runs: .: neither a run nor a sweep"),
+    ],
+)
+def test_folders_that_are_no_runs_are_refused_at_once(words: list[str], said: str, tmp_path: Path) -> None:
+    done = refinepoi(tmp_path, *words)
+    assert done.returncode == 2 and said in done.stderr and "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())

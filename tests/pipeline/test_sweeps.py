@@ -1,0 +1,142 @@
+"""Sweeps, resuming and reproducing through the real command line, on a very small city."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SWEEPS = sorted(file.stem for file in (ROOT / "multirun_sweeps").glob("*.yaml"))
+CITY = ["dataset.city.users=40", "dataset.city.pois=80", "dataset.city.days=60", "dataset.protocol.train_queries=last"]
+SMALL = [
+    *CITY, "encoder.epochs=2", "quantizer.levels=[5x5,5x5]", "quantizer.epochs=3",
+    "model.hidden=32", "model.layers=2", "model.heads=2", "model.kv_heads=2", "model.intermediate=64",
+    "grpo.steps=2", "grpo.num_generations=4", "grpo.prompts_per_step=4", "grpo.eval_queries=16",
+    "evaluation.scoring.resamples=100", "runtime.progress=false", "tracking=off",
+]  # fmt: skip
+
+
+def start(folder: Path, *words: str) -> subprocess.Popen[str]:
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-m", "refinepoi", *words]
+    return subprocess.Popen(command, stdout=pipe, stderr=subprocess.STDOUT, text=True, cwd=folder, env=environment)
+
+
+def refinepoi(folder: Path, *words: str, code: int = 0) -> str:
+    job = start(folder, *words)
+    out, _ = job.communicate()
+    assert job.returncode == code, out
+    return out
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sweeps")
+    refinepoi(folder, *SMALL, "goal=warm_start")
+    return folder
+
+
+def built(folder: Path) -> Counter[str]:
+    """How many artifacts the store holds, by stage."""
+    return Counter(f.parent.parent.name for f in (folder / "artifacts").glob("[a-z]*/*/manifest.json"))
+
+
+def test_a_plan_starts_nothing_and_tells_the_truth(tmp_path: Path) -> None:
+    sweep = [*SMALL, "-m", "reward.weights.rank=1,2,4", "reward.weights.soft=0,0.5,1"]
+    planned = refinepoi(tmp_path, *sweep, "plan=true")
+    assert "plan of 9 jobs" in planned and not list(tmp_path.iterdir())
+    done = refinepoi(tmp_path, *sweep)
+    assert built(tmp_path)["train_encoder"] == built(tmp_path)["quantize"] == built(tmp_path)["train_sft"] == 1
+    assert built(tmp_path)["train_grpo"] == 9 and "9 of 9 done" in done
+    assert refinepoi(tmp_path, *sweep, "plan=true").count("build") == 0
+
+
+def test_a_failing_job_does_not_stop_the_others_and_is_resumed(work: Path, tmp_path: Path) -> None:
+    sweep = [*SMALL, f"runtime.store={work}/artifacts", "goal=semantic_ids"]
+    out = refinepoi(tmp_path, *sweep, "-m", "quantizer.levels=[2x2,2x2],[4x4,5x5],[6x6,6x6]", code=1)
+    lines = out.splitlines()
+    assert sum("failed" in line for line in lines) >= 2 and "2 of 3 done, 0 running, 1 failed" in out
+    assert "run.log" in out and "1 of 3 jobs are not done" in out
+    folder = Path(lines[-1])
+    # The cause is removed by hand; settings stand in the folder.
+    config = folder / "0" / "config.yaml"
+    config.write_text(config.read_text().replace("collisions: nearest_free", "collisions: suffix"))
+    before = {n: (folder / str(n) / "outcome.json").stat().st_mtime_ns for n in (1, 2)}
+    out = refinepoi(tmp_path, f"resume={folder}")
+    assert "3 of 3 done" in out and before == {n: (folder / str(n) / "outcome.json").stat().st_mtime_ns for n in (1, 2)}
+
+
+def test_one_bad_job_stops_a_sweep_before_it_starts(tmp_path: Path) -> None:
+    began = time.process_time()
+    out = refinepoi(tmp_path, "-m", "reward.weights.rank=1,-1,2,-3", "encoder.epochs=0", code=2)
+    assert out.startswith("3 errors") and "got -1" in out and "got -3" in out and "encoder.epochs" in out
+    assert not list(tmp_path.iterdir()) and time.process_time() - began < 5
+
+
+def test_stopped_by_a_signal_and_resumed_to_the_same_bytes(work: Path, tmp_path: Path) -> None:
+    words = [*SMALL, f"runtime.store={work}/artifacts", "goal=policy", "grpo.steps=60", "grpo.save_every=1000"]
+    job = start(tmp_path, *words)
+    partial = work / "artifacts" / ".partial"
+    for _ in range(600):
+        if list(partial.glob("train_grpo-*/.work/best-0")):
+            break
+        time.sleep(0.1)
+    job.send_signal(signal.SIGTERM)
+    out, _ = job.communicate()
+    assert job.returncode == 75, out
+    folder = Path(re.findall(r"refinepoi resume=(\S+)", out)[-1])
+    assert json.loads((folder / "outcome.json").read_text())["status"] == "stopped"
+    assert list(partial.glob("train_grpo-*/.work/checkpoint-*")), "saved before it left"
+    assert "policy                 made" in refinepoi(tmp_path, f"resume={folder}")
+    assert "done before" in refinepoi(tmp_path, f"resume={folder}")
+    out = refinepoi(tmp_path, f"reproduce={folder}")
+    assert "the same bytes" in out and len(re.findall("identical", out)) == 8, out
+
+
+def test_a_job_of_another_run_is_never_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    out = refinepoi(tmp_path, "goal=trajectories", f"hydra.run.dir={tmp_path}/mine", code=2)
+    assert "holds something already" in out and [f.name for f in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+
+
+def test_starts_in_the_same_moment_have_folders_of_their_own(tmp_path: Path) -> None:
+    """Folders are made by the entry point itself, one exclusive `mkdir` each."""
+    code = (
+        "import os, sys; from pathlib import Path; from types import SimpleNamespace as S\n"
+        "from refinepoi.main import _make_folder, _stamp\n"
+        "names = [_make_folder(S(folder=Path('runs') / _stamp(), multirun=False)).name for _ in range(8)]\n"
+        "print('\\n'.join(names))"
+    )
+    jobs = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+        for _ in range(8)
+    ]
+    names = [name for job in jobs for name in job.communicate()[0].split()]
+    assert len(names) == len(set(names)) == len(list((tmp_path / "runs").iterdir())) == 64
+
+
+SMALLER = {
+    "datasets": ["dataset=city", "dataset.seed=0,1", "goal=warm_start"],
+    "model_size": ["model=micro,tiny", "goal=warm_start"],
+    "quantizers": ["goal=semantic_ids"],
+    "som_grid": ["quantizer.levels=[5x5,5x5],[6x6,6x6]", "goal=semantic_ids"],
+    "search_reward_weights": ["hydra.sweeper.n_trials=2"],
+}
+"""What makes a sweep file small enough for a test; every other file is run as it is, with GRPO of two steps."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", SWEEPS)
+def test_every_sweep_file_runs(work: Path, name: str) -> None:
+    words = [w for w in SMALL if not w.startswith("model.")] if name == "model_size" else SMALL
+    out = refinepoi(work, *words, f"multirun_sweeps={name}", *SMALLER.get(name, []))
+    assert re.search(r"(\d+) of \1 done", out) and "not done" not in out

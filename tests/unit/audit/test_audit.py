@@ -1,0 +1,233 @@
+"""Leak tests that find planted leaks, figures worked by hand, and a page that trusts no text of the data."""
+
+import base64
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+
+from refinepoi.artifacts.audit import Audit
+from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
+from refinepoi.audit import leaks
+from refinepoi.audit.figures import kilometres, oddities, targets_in_history, time_ranges
+from refinepoi.audit.leaks import Finding, prompt_findings, split_findings, training_findings
+from refinepoi.audit.page import page
+from refinepoi.audit.pictures import draw
+from refinepoi.audit.stage import LeakError, audit_data, content_of
+from refinepoi.core.stage import Artifact, Context
+from refinepoi.core.tracking import NoTracker, StageLog
+from refinepoi.dataset.stage import trajectories_of
+from refinepoi.launching.composition import check
+
+HOUR = 3600
+
+
+@pytest.fixture(scope="module")
+def city() -> Any:
+    small = ["dataset.city.users=50", "dataset.city.pois=90", "dataset.city.days=70", "quantizer=random"]
+    return check([*small, "encoder.epochs=1", "goal=audit", "tracking=off"], multirun=False).jobs[0].experiment
+
+
+@pytest.fixture(scope="module")
+def visits(city: Any) -> Trajectories:
+    return trajectories_of(city.dataset)
+
+
+@pytest.fixture(scope="module")
+def ids(visits: Trajectories) -> SemanticIds:
+    codes = np.stack(np.divmod(np.arange(visits.pois.height), 16), 1).astype(np.int32)
+    return SemanticIds(codes, ((16, 1), (16, 1)), "none")
+
+
+def status(findings: list[Finding]) -> dict[str, str]:
+    return {finding.name: finding.status for finding in findings}
+
+
+def test_an_honest_city_passes(city: Any, visits: Trajectories, ids: SemanticIds) -> None:
+    findings = split_findings(visits) + training_findings(visits, city.features, city.encoder)
+    findings += prompt_findings(visits, city.evidence, city.prompt, ids)
+    assert len(findings) == 9 and set(status(findings).values()) == {"passed"}, findings
+
+
+def test_features_that_look_at_test_rows_are_found(
+    city: Any, visits: Trajectories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = leaks.build
+
+    def leaky(spec: Any, data: Trajectories) -> Any:
+        return honest(spec, replace(data, checkins=data.checkins.with_columns(split=pl.lit(0, pl.Int8))))
+
+    monkeypatch.setattr(leaks, "build", leaky)
+    assert status(training_findings(visits, city.features, city.encoder)) == {
+        "features see training only": "failed",
+        "the encoder sees training only": "passed",
+    }
+
+
+def test_an_encoder_that_looks_at_test_rows_is_found(
+    city: Any, visits: Trajectories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = leaks.training_pairs
+
+    def leaky(data: Trajectories, hours: float) -> Any:
+        return honest(replace(data, checkins=data.checkins.with_columns(split=pl.lit(0, pl.Int8))), hours)
+
+    monkeypatch.setattr(leaks, "training_pairs", leaky)
+    assert status(training_findings(visits, city.features, city.encoder))["the encoder sees training only"] == "failed"
+
+
+def test_evidence_and_prompts_that_know_the_target_are_found(
+    city: Any, visits: Trajectories, ids: SemanticIds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = leaks.count
+
+    def leaky(data: Trajectories, spec: Any) -> Any:
+        evidence = honest(data, spec)
+        evidence.candidates[:, 0] = data.queries["target"].to_numpy()
+        return evidence
+
+    monkeypatch.setattr(leaks, "count", leaky)
+    assert set(status(prompt_findings(visits, city.evidence, city.prompt, ids)).values()) == {"failed"}
+    monkeypatch.setattr(leaks, "count", honest)
+    write = leaks.write_all
+
+    def telling(spec: Any, data: Trajectories, *rest: Any) -> Any:
+        prompts = write(spec, data, *rest)
+        text = pl.format("{} {}", pl.col("prompt"), pl.col("target"))
+        return replace(prompts, table=prompts.table.with_columns(prompt=text))
+
+    monkeypatch.setattr(leaks, "write_all", telling)
+    assert status(prompt_findings(visits, city.evidence, city.prompt, ids)) == {
+        "evidence is causal": "passed",
+        "the target is not in its own prompt": "failed",
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        (lambda d: d.reverse(), "splits follow one another"),
+        (lambda d: pl.Series([*[2] * 5, *d.to_list()[5:]], dtype=pl.Int8), "splits follow one another"),
+        (
+            lambda d: pl.Series([*d.to_list()[:-1], 0], dtype=pl.Int8),
+            "no training check-in after the first test target",
+        ),
+        (lambda d: d * 0, "each target belongs to one split"),
+    ],
+)
+def test_overlapping_splits_are_found(
+    visits: Trajectories, change: Callable[[pl.Series], pl.Series], name: str
+) -> None:
+    checkins = visits.checkins.with_columns(change(visits.checkins["split"]).alias("split"))
+    assert status(split_findings(replace(visits, checkins=checkins)))[name] == "failed"
+
+
+def test_a_split_by_user_is_judged_user_by_user() -> None:
+    words = ["dataset/protocol=leave_one_out", "dataset.city.users=50", "dataset.city.pois=90"]
+    made = trajectories_of(check(words, multirun=False).jobs[0].experiment.dataset)
+    found = status(split_findings(made))
+    assert found.pop("no training check-in after the first test target") == "not applicable"
+    assert set(found.values()) == {"passed"}
+
+
+def by_hand() -> Trajectories:
+    """Two users, four places; user 0 goes 0 1 | 0 2 | 1, user 1 goes 3 | 3."""
+    rows = [(0, 0, 0, 0, 0), (0, 1, 1, 0, 0), (1, 3, 2, 3, 0), (0, 0, 30, 1, 1), (0, 2, 31, 1, 1), (1, 3, 50, 4, 2)]
+    rows.append((0, 1, 60, 2, 2))
+    checkins = pl.DataFrame(
+        [(u, p, h * HOUR, (h - 5) * HOUR, t, s) for u, p, h, t, s in rows], schema=CHECKINS, orient="row"
+    )
+    pois = pl.DataFrame(
+        [
+            ("a", "c", "Bar", 40.0, -74.0, True),
+            ("b", "c", "Bar", 40.00123, -74.00123, True),
+            ("c", "c", "unknown", 40.00123, -74.00123, True),
+            ("d", "c", "Bar", -74.0001, 40.0001, True),
+        ],
+        schema=POIS,
+        orient="row",
+    )
+    asked = [(0, 1), (1, 3), (1, 4), (2, 5), (2, 6)]
+    queries = pl.DataFrame([(s, rows[r][0], rows[r][3], r, rows[r][1]) for s, r in asked], schema=QUERIES, orient="row")
+    facts = {
+        "protocol": {"dataset": "<b>x</b>", "split": "global time", "samples": "sthgcn"},
+        "counts": {"steps": [{"step": "s", "checkins": 7, "users": 2, "pois": 4}], "splits": {}, "unseen": []},
+        "report": {"bad": {"<script>alert(1)</script>": 1}, "left_out": {}, "duplicates": {}, "remarks": {}},
+    }
+    return Trajectories(checkins, pois, pl.DataFrame({"user_id": ["u", "v"]}), queries, facts)
+
+
+def test_targets_in_the_history() -> None:
+    found = {row["split"]: row for row in targets_in_history(by_hand())}
+    assert found["train"] == {"split": "train", "samples": 1, "all": 0, "train_prefix": 0, "same_as_last": 0}
+    assert found["validation"] | {"all": 0.5, "train_prefix": 0.5} == found["validation"]  # place 0 again; 2 is new
+    assert found["test"] == {"split": "test", "samples": 2, "all": 1.0, "train_prefix": 1.0, "same_as_last": 0.5}
+
+
+def test_time_ranges() -> None:
+    assert time_ranges(by_hand())[2] == {
+        "split": "test", "first": "1970-01-03 02:00", "last": "1970-01-03 12:00", "days": 0.4,
+    }  # fmt: skip
+
+
+def test_oddities() -> None:
+    found = {row["name"]: row["count"] for row in oddities(by_hand())}
+    assert found["far places"] == 1 and found["swapped coordinates"] == 1
+    assert found["rounded places"] == 1 and found["shared places"] == 2 and found["no category"] == 1
+    assert found["distances from UTC"] == 1 and found["equal visits"] == 0
+    assert found["odd zone"] == 2  # place d: longitude 40, clock five hours behind UTC
+
+
+def test_distances_are_finite_symmetric_and_short_over_the_date_line() -> None:
+    rng = np.random.default_rng(0)
+    a, b = (np.stack([rng.uniform(-90, 90, 500), rng.uniform(-180, 180, 500)]) for _ in range(2))
+    a[:, 0], b[:, 0] = (90, 0), (90, 135)  # one pole, two longitudes
+    a[:, 1], b[:, 1] = (0, 180), (0, -180)
+    a[:, 2], b[:, 2] = (10, 179.9), (10, -179.9)
+    a[:, 3], b[:, 3] = (20, 30), (-20, -150)  # antipodes
+    there, back = kilometres(*a, *b), kilometres(*b, *a)
+    assert np.isfinite(there).all() and np.allclose(there, back)
+    assert there[:2] == pytest.approx(0, abs=1e-6) and there[2] == pytest.approx(21.9, abs=0.1)
+    assert there[3] == pytest.approx(np.pi * 6371) and there.max() <= np.pi * 6371 + 1e-6
+
+
+def test_the_page_is_whole_and_trusts_no_text() -> None:
+    visits = by_hand()
+    findings = [Finding("a < b", "failed", "<img src=x>"), Finding("c", "passed", "fine")]
+    html = page(content_of(visits, findings), draw(visits))
+    assert "<script" not in html and "<b>x</b>" not in html and "<img src=x>" not in html
+    assert "&lt;script&gt;alert(1)" in html and "1 of 2 leak tests FAILED" in html
+    assert not re.search(r"(src|href)='(?!data:image/png;base64,)", html), "needs no other file"
+    images = re.findall(r"base64,([^']+)'", html)
+    assert len(images) == 3 and all(base64.b64decode(i).startswith(b"\x89PNG") for i in images)
+    good = page(content_of(visits, findings[1:]), draw(visits))
+    assert "all 1 leak tests passed" in good and "FAILED" not in good
+
+
+def test_a_failed_leak_test_stops_the_run(
+    city: Any, visits: Trajectories, ids: SemanticIds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inputs = []
+    for value in (visits, ids):
+        folder = tmp_path / type(value).__name__
+        folder.mkdir()
+        value.save(folder)
+        inputs.append(Artifact(type(value).__name__, "key", folder, type(value)))
+    settings = city.features, city.encoder, city.evidence, city.prompt
+    folder = tmp_path / "audit"
+    folder.mkdir()
+    context = Context(folder, city.runtime, StageLog("audit_data", NoTracker()), "audit_data")
+    audit_data.run(context, *settings, *inputs)
+    assert Audit.load(folder).content["protocol"]["dataset"] == "city"
+    assert (folder / "pictures" / "audit.html").stat().st_size > 20_000
+    monkeypatch.setattr(
+        leaks, "training_findings", lambda *_: [Finding("features see training only", "failed", "3 do")]
+    )
+    with pytest.raises(LeakError, match=r"1 leak tests failed; see .*audit\.html\n  features see training only: 3 do"):
+        audit_data.run(context, *settings, *inputs)
