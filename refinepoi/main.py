@@ -36,6 +36,7 @@ def main() -> None:
     commands = dict(word.split("=", 1) for word in words if word.split("=")[0] in COMMANDS and "=" in word)
     words = [word for word in words if word.split("=")[0] not in COMMANDS or "=" not in word]
     os.environ["REFINEPOI_STAMP"] = _stamp()
+    os.environ["REFINEPOI_STARTED"] = str(time.time())
     if any(word.split("=")[0] in HYDRA_FLAGS for word in words):
         sys.argv[1:] = words
         _hydra_main()
@@ -55,18 +56,21 @@ def _command(commands: dict[str, str], words: list[str]) -> int:
     if "resume" in commands:
         from refinepoi.launching.again import resume
 
-        return resume(Path(commands["resume"]), words, _sweep)
+        return resume(commands["resume"], words, _hydra_main)
     if "reproduce" in commands:
         from refinepoi.launching.again import reproduce
 
-        return reproduce(Path(commands["reproduce"]), words)
+        return reproduce(commands["reproduce"], words, os.environ["REFINEPOI_STAMP"])
     if commands.get("plan", "false") not in ("true", "false"):
         raise UserError(f"plan: true or false (got {commands['plan']!r})")
+    from refinepoi.launching.record import Record
+    from refinepoi.launching.sweep import freeze_jobs, quoted, run_sweep
+
     launch, plan = _checked(words)
     if commands.get("plan") == "true":
         from refinepoi.launching.plan import plan_table
 
-        print(plan_table(plan))
+        print(plan_table(plan, launch.enumerated))
         print("nothing was started; leave plan=true out to start it")
         return 0
     folder = _make_folder(launch)
@@ -74,17 +78,19 @@ def _command(commands: dict[str, str], words: list[str]) -> int:
         from refinepoi.launching.job import freeze
 
         freeze(folder, launch.jobs[0].experiment)
-        sys.argv[1:] = [*words, f"hydra.run.dir={folder}"]
+        Record(words, str(Path.cwd()), False, "", [], []).write(folder)
+        sys.argv[1:] = [*words, f"hydra.run.dir={quoted(folder)}"]
         _hydra_main()
         return 0
-    from refinepoi.launching.sweep import freeze_sweep
-
-    print(f"sweep of {len(plan.jobs)} jobs" if launch.enumerated else "sweep whose points are drawn one after another")
     for overrides, same in plan.dropped:
         print(f"dropped: {overrides} comes to the same as job {same}")
-    freeze_sweep(folder, words, launch.sweep, plan if launch.enumerated else None)
-    points = [job.overrides for job in plan.jobs] if launch.enumerated else []
-    return _sweep(folder, words, launch.sweep, points)
+    points = [list(job.overrides) for job in plan.jobs] if launch.enumerated else []
+    dropped = [list(point) for point in plan.dropped]
+    group = f"{launch.sweep or launch.jobs[0].experiment.name}-{folder.name}"
+    record = Record(words, str(Path.cwd()), True, group, points, dropped)
+    freeze_jobs(folder, plan.jobs if launch.enumerated else ())
+    record.write(folder)
+    return run_sweep(folder, record, _hydra_main)
 
 
 def _checked(words: list[str]) -> "tuple[Launch, Plan]":
@@ -93,45 +99,26 @@ def _checked(words: list[str]) -> "tuple[Launch, Plan]":
     from refinepoi.launching.plan import plan
 
     flags = [word for word in words if word.startswith("-")]
+    unknown = set(flags) - set(MULTIRUN)
+    if unknown:
+        raise UserError(f"{', '.join(sorted(unknown))}: no such flag; see refinepoi --help")
     launch = check([w for w in words if not w.startswith("-")], bool(set(MULTIRUN) & set(flags)))
     return launch, plan(launch.jobs)
 
 
 def _make_folder(launch: "Launch") -> Path:
     """The folder of this run or sweep, made here and now: two starts never share one."""
+    key = "hydra.sweep.dir" if launch.multirun else "hydra.run.dir"
     try:
         launch.folder.mkdir(parents=True)
     except FileExistsError:
-        if any(launch.folder.iterdir()):
-            key = "hydra.sweep.dir" if launch.multirun else "hydra.run.dir"
-            raise UserError(
-                f"{key}: {launch.folder} holds something already; choose another folder, or go on with what is there: "
-                f"refinepoi resume={launch.folder}"
-            ) from None
+        raise UserError(
+            f"{key}: {launch.folder} is there already; choose another folder, or go on with what it holds: "
+            f"refinepoi resume={launch.folder}"
+        ) from None
+    except OSError as error:
+        raise UserError(f"{key}: {launch.folder} cannot be made ({error.strerror}); choose another folder") from None
     return launch.folder
-
-
-def _sweep(folder: Path, words: list[str], name: str, points: list[tuple[str, ...]]) -> int:
-    """Start or go on with a sweep in `folder`. Jobs that are done there are not run again."""
-    from hydra_plugins.refinepoi_sweeper.distinct import DistinctSweeper
-    from refinepoi.launching.sweep import sweep_table, watched
-
-    os.environ["REFINEPOI_SWEEP"] = name or folder.name
-    DistinctSweeper.points = tuple(points)
-    jobs = len(points) or None
-    start, code = time.monotonic(), 0
-    words = [*words, f"hydra.sweep.dir={folder}", *(["hydra/sweeper=distinct"] if points else [])]
-    sys.argv[1:] = sorted(words, key=lambda word: word not in MULTIRUN)  # argparse wants overrides in one piece
-    try:
-        with watched(folder, jobs):
-            _hydra_main()
-    except KeyboardInterrupt:
-        code = 130
-    except SystemExit as leaving:
-        code = leaving.code if isinstance(leaving.code, int) else 1
-    text, undone = sweep_table(folder, jobs)
-    print(f"\n{text}\n{time.monotonic() - start:.0f} s\n{folder}")
-    return code or (1 if undone else 0)
 
 
 def _hydra_main() -> None:
@@ -146,6 +133,11 @@ def _hydra_main() -> None:
 
 
 def _stamp() -> str:
+    """Names the folder. Ranks of one distributed job share one: they have the same parent, born at one moment."""
+    if "RANK" in os.environ and os.environ.get("LOCAL_RANK") is not None:
+        parent = Path(f"/proc/{os.getppid()}/stat")
+        born = parent.read_text().rpartition(")")[2].split()[19] if parent.exists() else "0"
+        return f"{datetime.now():%Y%m%d}-{os.getppid()}-{born}"
     return f"{datetime.now():%Y%m%d-%H%M%S-%f}-{secrets.token_hex(3)}"
 
 

@@ -1,26 +1,34 @@
-"""Hydra's basic sweeper over the points that were checked and planned: none twice, numbered as in the plan."""
+"""Hydra's basic sweeper over the points that were checked and planned: none twice, numbered as in the plan.
+
+The points stand in the sweep folder's `launch.json`, written before Hydra starts.
+"""
 
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.types import Override
 
+from refinepoi.launching.record import read_record
+
 
 class DistinctSweeper(BasicSweeper):
-    """Takes its points from `points`, set in this process before Hydra starts."""
+    """Takes its points from the folder of the sweep."""
 
-    points: ClassVar[tuple[tuple[str, ...], ...]] = ()
-
-    @staticmethod
-    def split_arguments(overrides: list[Override], max_batch_size: int | None) -> list[list[list[str]]]:
+    def split_arguments(  # type: ignore[override]
+        self, overrides: list[Override], max_batch_size: int | None
+    ) -> list[list[list[str]]]:
         """Batches of jobs, each a list of overrides: those that all jobs share, then the job's own."""
-        if not DistinctSweeper.points:  # started past our entry point
+        assert self.config is not None
+        record = read_record(Path(self.config.hydra.sweep.dir))
+        if record is None:  # started past our entry point
             return BasicSweeper.split_arguments(overrides, max_batch_size)
-        swept = {word.split("=")[0] for point in DistinctSweeper.points for word in point}
-        shared = [o.input_line or "" for o in overrides if o.get_key_element() not in swept]
-        jobs = [[*shared, *point] for point in DistinctSweeper.points]
+        shared = [o.input_line or "" for o in overrides if not o.is_sweep_override()]
+        swept = {word.split("=")[0] for point in record.points for word in point}
+        shared = [line for line in shared if line.split("=")[0] not in swept]
+        jobs = [[*shared, *point] for point in record.points]
         size = max_batch_size or len(jobs)
         return [jobs[start : start + size] for start in range(0, len(jobs), size)]
 

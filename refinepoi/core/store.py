@@ -4,14 +4,14 @@
     <root>/.partial/<stage>-<key>/     being made; the same name on every attempt, so trainers resume from it
 
 An artifact appears by one rename of a complete folder. A lock per key lets parallel jobs share one build, but integrity
-never depends on it: a build that finds another live owner works in a folder of its own, and the first rename wins.
+never depends on it: a build that finds another live owner works in a folder of its own (`core/claim.py`), and the first
+rename wins.
 """
 
 import json
 import logging
 import os
 import shutil
-import socket
 import time
 import uuid
 from collections.abc import Sequence
@@ -25,6 +25,7 @@ from typing import Any, TypeVar
 
 from filelock import FileLock
 
+from refinepoi.core.claim import claimed
 from refinepoi.core.resources import peak_mb, reset_peak
 from refinepoi.core.runtime import Runtime
 from refinepoi.core.spec import Spec, digest
@@ -55,7 +56,7 @@ class Store:
         key = artifact_key(stage, arguments)
         final = self.root / stage.name / key
         asked_again = any(record["key"] == key for record in self.records.values())
-        refresh = bool({stage.name, name} & set(self.runtime.refresh)) and not asked_again
+        refresh = bool({stage.name, name} & set(self.runtime.refresh)) and not asked_again and _is_older(final)
         hit = not refresh and self._usable(final, stage)
         if not hit:
             with self._lock(stage.name, key):
@@ -73,7 +74,20 @@ class Store:
 
     def _make(self, stage: Stage[T], key: str, final: Path, arguments: Sequence[Spec | Artifact[Any]]) -> None:
         start = time.monotonic()
-        partial = self._claim(self.root / ".partial" / f"{stage.name}-{key}")
+        with claimed(self.root / ".partial" / f"{stage.name}-{key}") as partial:
+            self._build(stage, key, partial, arguments, start)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.rename(partial, final)
+            except OSError:
+                if not self._usable(final, stage):
+                    raise
+                shutil.rmtree(partial, ignore_errors=True)  # another process published the same artifact first
+
+    def _build(
+        self, stage: Stage[T], key: str, partial: Path, arguments: Sequence[Spec | Artifact[Any]], start: float
+    ) -> None:
+        """Run the stage in `partial`; the manifest is written last."""
         stage_log = StageLog(stage.name, self.tracker)
         log.debug("%-22s making %s", stage.name, key)
         context = Context(partial, self.runtime, stage_log, stage.name)
@@ -82,7 +96,6 @@ class Store:
         context.cost["memory_mb"] = round(peak_mb(), 1)
         (partial / CURVE).write_text(json.dumps(stage_log.curve), encoding="utf-8")
         shutil.rmtree(partial / WORK, ignore_errors=True)
-        (partial / "OWNER").unlink(missing_ok=True)
         manifest = {
             "stage": stage.name,
             "version": stage.version,
@@ -100,13 +113,6 @@ class Store:
             "files": _file_digests(partial),
         }
         write_durably(partial / MANIFEST, json.dumps(manifest, indent=1))
-        final.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.rename(partial, final)
-        except OSError:
-            if not self._usable(final, stage):
-                raise
-            shutil.rmtree(partial, ignore_errors=True)  # another process published the same artifact first
 
     def _usable(self, final: Path, stage: Stage[T]) -> bool:
         """Whether `final` holds the whole artifact. Damaged ones are set aside and made again."""
@@ -136,18 +142,6 @@ class Store:
             return  # another process did it
         log.warning("%s %s is %s: moved to %s, made again", final.parent.name, final.name, why, aside)
 
-    def _claim(self, partial: Path) -> Path:
-        """The partial folder, or one of our own where a live process works in it (a lock that does not lock)."""
-        owner, me = partial / "OWNER", f"{socket.gethostname()} {os.getpid()}"
-        if owner.exists():
-            host, _, pid = owner.read_text(encoding="utf-8").partition(" ")
-            if host == socket.gethostname() and pid != str(os.getpid()) and _alive(pid):
-                partial = partial.with_name(f"{partial.name}-{uuid.uuid4().hex[:8]}")
-                owner = partial / "OWNER"
-        partial.mkdir(parents=True, exist_ok=True)
-        owner.write_text(me, encoding="utf-8")
-        return partial
-
     def _lock(self, stage: str, key: str) -> Any:
         if not self.locks:
             return nullcontext()
@@ -156,10 +150,19 @@ class Store:
         return FileLock(folder / f"{stage}-{key}.lock")
 
 
+def _is_older(final: Path) -> bool:
+    """Whether an artifact was there before this command started: a sweep that refreshes a stage makes it once."""
+    started = os.environ.get("REFINEPOI_STARTED")
+    try:
+        return started is None or (final / MANIFEST).stat().st_mtime < float(started)
+    except OSError:
+        return True
+
+
 def artifact_key(stage: Stage[Any], arguments: Sequence[Spec | Artifact[Any]]) -> str:
-    """sha256 (20 hex digits) over canonical JSON of [stage, version, [spec dump or input key, ...]]."""
+    """sha256 (20 hex digits) over canonical JSON of [stage, version, [spec dump or input key, ...], judged code]."""
     parts = [a.key if isinstance(a, Artifact) else a.model_dump(mode="json") for a in arguments]
-    return digest([stage.name, stage.version, parts])
+    return digest([stage.name, stage.version, parts, *stage.judged])
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -192,16 +195,6 @@ def _file_digests(folder: Path) -> dict[str, str]:
 def _read_curve(folder: Path) -> list[dict[str, float]]:
     rows: list[dict[str, float]] = json.loads((folder / CURVE).read_text(encoding="utf-8"))
     return rows
-
-
-def _alive(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _package_versions() -> dict[str, str]:

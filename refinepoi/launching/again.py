@@ -1,56 +1,72 @@
 """Going on, and doing again: `resume=FOLDER` and `reproduce=FOLDER`, both from settings frozen in the folder.
 
 A run is resumed in its own folder, under its own W&B id; what the store has is read, what was half done goes on from
-its checkpoints. A sweep is resumed with the words that started it; jobs that are done are not run again.
+its checkpoints. A sweep is resumed with the words that started it, on another launcher if one is named; jobs that are
+done are not run again. Relative paths begin where the first start was.
 A reproduction makes every artifact anew in a store of its own and compares the digests of all files.
 """
 
 import json
-import tempfile
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from refinepoi.core.errors import UserError
 from refinepoi.launching.job import CONFIG, read_outcome, run_job
-from refinepoi.launching.sweep import SWEEP, read_sweep
+from refinepoi.launching.record import Record, read_record
+from refinepoi.launching.sweep import run_sweep
 from refinepoi.report.run_folder import MANIFESTS
 
+if TYPE_CHECKING:
+    from refinepoi.experiment import Experiment
+
 CLOCKS = {"curve.json"}  # holds tokens per second: the only file that may differ between two equal runs
+LAUNCHER = ("hydra/launcher=", "hydra.launcher.")
 
-StartSweep = Callable[[Path, list[str], str, list[tuple[str, ...]]], int]
 
-
-def resume(folder: Path, words: list[str], start_sweep: StartSweep) -> int:
-    """Go on with a run or a sweep. Settings stay as they were: further words are refused."""
-    folder = folder.absolute()
-    if (folder / SWEEP).is_file():
-        record = read_sweep(folder)
-        _no_more_words("resume", words, [w for w in words if w.startswith("hydra")])
-        jobs = record["plan"]["jobs"] if record["plan"] else []
-        return start_sweep(folder, record["words"] + words, record["sweep"], [tuple(j["overrides"]) for j in jobs])
+def resume(name: str, words: list[str], start_hydra: Callable[[], None]) -> int:
+    """Go on with a run or a sweep. Settings stay as they were; of further words only a launcher is taken."""
+    folder, record = _found(name, "resume")
+    os.chdir(record.directory)
+    if record.sweep:
+        if not record.points:
+            raise UserError(
+                f"resume: the points of {folder} were drawn one after another, each from the results before it; start "
+                "the same command again: what the store has is not made twice"
+            )
+        _refuse("resume", [word for word in words if not word.startswith(LAUNCHER)])
+        before = [w for w in record.words if not (words and w.startswith(LAUNCHER))]
+        return run_sweep(folder, replace(record, words=before + words), start_hydra)
+    _refuse("resume", words)
     experiment = _frozen(folder, "resume")
-    _no_more_words("resume", words)
     if read_outcome(folder).get("status") == "done":
         print(f"{folder}: done before; nothing is left to do")
         return 0
-    sweep = folder.parent.name if (folder.parent / SWEEP).is_file() else None
-    run_job(experiment, folder, list(read_outcome(folder).get("overrides", [])), sweep)
+    run_job(experiment, folder, record.words, record.group or None)
     return 0 if read_outcome(folder).get("status") == "done" else 1
 
 
-def reproduce(folder: Path, words: list[str]) -> int:
+def reproduce(name: str, words: list[str], stamp: str) -> int:
     """Run the frozen settings from nothing and say, artifact by artifact, whether the same bytes came out."""
-    folder = folder.absolute()
+    from refinepoi.core.tracking_spec import OffSpec
+
+    folder, record = _found(name, "reproduce")
+    if record.sweep:
+        raise UserError(f"reproduce: {folder} is a sweep; name one of its jobs, such as {folder / '0'}")
+    _refuse("reproduce", words)
+    os.chdir(record.directory)
     experiment = _frozen(folder, "reproduce")
-    _no_more_words("reproduce", words)
     if not (folder / MANIFESTS).is_file():
         raise UserError(f"reproduce: {folder} has no {MANIFESTS}: the run was not finished; resume it first")
     before = json.loads((folder / MANIFESTS).read_text(encoding="utf-8"))
-    again = Path(tempfile.mkdtemp(prefix="reproduced-", dir=folder.parent))
+    again = Path("runs").absolute() / experiment.name / f"{stamp}-reproduced"
+    again.mkdir(parents=True)
     runtime = experiment.runtime.model_copy(update={"store": str(again / "artifacts"), "refresh": ()})
-    run_job(experiment.model_copy(update={"runtime": runtime}), again, [])
+    changes = {"runtime": runtime, "tracking": OffSpec(kind="off")}
+    run_job(experiment.model_copy(update=changes), again, record.words)
     after = json.loads((again / MANIFESTS).read_text(encoding="utf-8"))
     text, same = compare(before, after)
     (again / "reproduction.txt").write_text(text + "\n", encoding="utf-8")
@@ -68,23 +84,36 @@ def compare(before: dict[str, Any], after: dict[str, Any]) -> tuple[str, bool]:
         same &= not differing
         lines.append(f"{name:<24}{'identical' if not differing else 'differs: ' + ', '.join(differing)}")
         if differing:
-            lines += [f"{'':<24}{package} {v} then, {new['packages'].get(package)} now"
-                      for package, v in old["packages"].items() if new["packages"].get(package) != v]  # fmt: skip
+            packages = ((p, v, new["packages"].get(p)) for p, v in old["packages"].items())
+            lines += [f"{'':<24}{p} {then} then, {now} now" for p, then, now in packages if then != now]
             if old.get("code") != new.get("code"):
                 lines.append(f"{'':<24}the code of the stage has changed since")
     lines.append("the same bytes" if same else f"not the same (refinepoi {version('refinepoi')})")
     return "\n".join(lines), same
 
 
-def _frozen(folder: Path, command: str) -> Any:
+def _found(name: str, command: str) -> tuple[Path, Record]:
+    """The folder and its record; a job of a sweep has that of its sweep, as a run of its own."""
+    folder = Path(name).expanduser().absolute()
+    record = read_record(folder)
+    if record is None:
+        above = read_record(folder.parent)
+        if above is None or not (folder / CONFIG).is_file():
+            raise UserError(f"{command}: {folder} is no run or sweep folder of refinepoi; give the path it printed")
+        words = above.points[int(folder.name)] if above.points else []
+        record = replace(above, sweep=False, points=[], words=words)
+    return folder, record
+
+
+def _frozen(folder: Path, command: str) -> "Experiment":
     from refinepoi.experiment import load_config
 
-    if not (folder / CONFIG).is_file():
-        raise UserError(f"{command}: {folder} is no run or sweep folder (no {CONFIG}, no {SWEEP})")
-    return load_config((folder / CONFIG).read_text(encoding="utf-8"))
+    try:
+        return load_config((folder / CONFIG).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{command}: {folder / CONFIG} cannot be read ({error.strerror})") from None
 
 
-def _no_more_words(command: str, words: list[str], allowed: list[str] | None = None) -> None:
-    refused = [word for word in words if word not in (allowed or [])]
-    if refused:
-        raise UserError(f"{command}: settings are those of the folder; take {' '.join(refused)} away")
+def _refuse(command: str, words: list[str]) -> None:
+    if words:
+        raise UserError(f"{command}: settings are those of the folder; take {' '.join(words)} away")

@@ -4,6 +4,7 @@ Hydra composes; this file asks it to, once for every job of a sweep, and turns i
 also registers the folders `experiments/` and `multirun_sweeps/` as config groups: what you see is what you type.
 """
 
+import copy
 import difflib
 import itertools
 from collections.abc import Iterator
@@ -78,14 +79,17 @@ def check(words: list[str], multirun: bool) -> Launch:
         if sweeping and not multirun:
             raise ConfigurationError([f"{o.input_line}: several values; add -m to sweep over them" for o in sweeping])
         points = _points(base, overrides) if multirun else [()]
-        problems = list(unknown.values())
+        problems = list(unknown.values()) + _refused(overrides)
+        lines = [line for line in fixed if line not in unknown]
+        tree = _compose(lines)
         jobs = []
         for point in points:
-            lines = [line for line in fixed if line not in unknown] + list(point)
             try:
-                jobs.append(Job(point, from_hydra(_compose(lines))))
+                jobs.append(Job(point, from_hydra(_with_point(tree, lines, point))))
             except ConfigurationError as error:
                 problems += [p for p in error.problems if p not in problems]
+        if multirun and not _enumerates(base) and jobs and jobs[0].experiment.goal != "metrics":
+            problems.append(f"goal: {jobs[0].experiment.goal} gives the sweeper no validation MRR; goal=metrics does")
     GlobalHydra.instance().clear()
     if problems:
         raise ConfigurationError(problems)
@@ -104,6 +108,29 @@ def _parse(words: list[str]) -> list[Override]:
     if problems:
         raise ConfigurationError(problems)
     return parsed
+
+
+def _refused(overrides: list[Override]) -> list[str]:
+    """Keys of Hydra's that this program depends on."""
+    return [
+        f"{o.key_or_group}: is set by refinepoi, which finds jobs by their number; take it away"
+        for o in overrides
+        if o.key_or_group in ("hydra.sweep.subdir", "hydra.job.chdir", "hydra.output_subdir")
+    ]
+
+
+def _with_point(tree: DictConfig, lines: list[str], point: tuple[str, ...]) -> DictConfig:
+    """The settings of one job. Plain values are put into the composed tree, which is 20 times as fast as composing."""
+    parsed = _parse(list(point))
+    if not all(o.type is OverrideType.CHANGE and not _is_group(o.key_or_group) for o in parsed):
+        return _compose([*lines, *point])
+    changed = copy.deepcopy(tree)
+    try:
+        for o in parsed:
+            OmegaConf.update(changed, o.key_or_group, o.value(), merge=True)
+    except OmegaConfBaseException as error:
+        raise ConfigurationError([f"{' '.join(point)}: {' '.join(str(error).split())}"]) from None
+    return changed
 
 
 def _compose(lines: list[str], with_hydra: bool = False) -> DictConfig:
@@ -132,15 +159,23 @@ def _about_group(text: str) -> str | None:
 def _unknown_keys(overrides: list[Override]) -> dict[str, str]:
     """Value overrides whose key exists neither in the composed tree nor as a group: input line -> problem."""
     groups = [o for o in overrides if _is_group(o.key_or_group) and not o.is_sweep_override()]
+    swept = [o for o in overrides if _is_group(o.key_or_group) and o.is_sweep_override() and o.is_discrete_sweep()]
     tree = _compose([_line(o) for o in groups])
+    choices = [tree]
+    for o in swept:
+        if o.value_type is not ValueType.GLOB_CHOICE_SWEEP:
+            one_by_one = ([*map(_line, groups), f"{o.get_key_element()}={text}"] for text in o.sweep_string_iterator())
+            choices += [_compose(lines) for lines in one_by_one]
     unknown = {}
     for o in overrides:
         key = o.key_or_group
         if _is_group(key) or key.startswith("hydra") or o.type is not OverrideType.CHANGE:
             continue
         parent, _, leaf = key.rpartition(".")
-        node: Any = OmegaConf.select(tree, parent) if parent else tree
-        if isinstance(node, DictConfig) and leaf in list(node.keys()):  # `in node` denies mandatory values
+        nodes: list[Any] = [OmegaConf.select(choice, parent) if parent else choice for choice in choices]
+        if any(
+            isinstance(node, DictConfig) and leaf in list(node.keys()) for node in nodes
+        ):  # `in` denies mandatory ones
             continue
         near = difflib.get_close_matches(key, list(_keys(tree)), n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else "see refinepoi --help"

@@ -54,7 +54,8 @@ def estimate(stage: str, arguments: Sequence[Spec | Artifact[Any]], experiment: 
     cost = known.get("cost", {})
     tokens = cost.get("tokens")
     memory = float(cost.get("memory_mb") or _rule_of_thumb(stage, experiment).memory_mb)
-    return Cost(known["seconds"] * scale, None if tokens is None else tokens * scale, memory, measured=True)
+    alike = [spec.get("kind") for spec in specs] == [spec.get("kind") for spec in theirs]
+    return Cost(known["seconds"] * scale, None if tokens is None else tokens * scale, memory, measured=alike)
 
 
 @cache

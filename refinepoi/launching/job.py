@@ -7,7 +7,6 @@ stopped (a batch system's signal, exit code 75). A job whose outcome is `done` i
 
 import json
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from refinepoi.core.errors import UserError
+from refinepoi.launching.record import occupied, read_record
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -37,53 +37,64 @@ def run_hydra_job(cfg: "DictConfig") -> float:
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir).absolute()
-    frozen = folder / CONFIG
-    experiment = load_config(frozen.read_text(encoding="utf-8")) if frozen.exists() else from_hydra(cfg)
-    sweep = Path(hydra.sweep.dir).name if hydra.mode == RunMode.MULTIRUN else None
-    return run_job(experiment, folder, [str(o) for o in hydra.overrides.task], sweep)
+    overrides = [str(o) for o in hydra.overrides.task]
+    if hydra.mode != RunMode.MULTIRUN:
+        return run_job(load_config((folder / CONFIG).read_text(encoding="utf-8")), folder, overrides)
+    record = read_record(Path(hydra.sweep.dir))
+    group = record.group if record else "sweep"
+    if record is None or not record.points:
+        return run_job(from_hydra(cfg), folder, overrides, group, drawn=True)
+    planned = record.points[int(folder.name)]
+    if not set(planned) <= set(overrides):
+        raise UserError(f"{folder}: was planned as {planned} and started as {overrides}; start the sweep again")
+    return run_job(load_config((folder / CONFIG).read_text(encoding="utf-8")), folder, overrides, group)
 
 
-def run_job(experiment: "Experiment", folder: Path, overrides: list[str], sweep: str | None = None) -> float:
-    """sweep: name of the sweep folder; a job of a sweep that fails leaves the others alone."""
+def run_job(
+    experiment: "Experiment", folder: Path, overrides: list[str], group: str | None = None, drawn: bool = False
+) -> float:
+    """
+    group: of the sweep, one of whose jobs this is: should it fail, the others go on. drawn: by a sweeper that waits
+    for each result, and is told by the exception that there is none.
+    """
     from refinepoi.core import interruption
     from refinepoi.core.runtime import prepare_process
 
     before = read_outcome(folder)
     if before.get("status") == "done":
-        print(f"{folder}: done before", flush=True)
         return float(before.get("objective", float("nan")))
     folder.mkdir(parents=True, exist_ok=True)
     prepare_process(experiment.runtime.threads)
     outcome: dict[str, Any] = {"overrides": overrides, "status": "failed"}
-    with _logging_to(folder, brief=sweep is not None), interruption.listening():
+    with occupied(folder), _logging_to(folder, brief=group is not None), interruption.listening():
         try:
             write_outcome(folder, outcome | {"status": "running"})
-            outcome |= {"status": "done", **_make(experiment, folder, sweep)}
+            outcome |= {"status": "done", **_make(experiment, folder, group)}
         except Exception as error:
             outcome |= {"error": f"{type(error).__name__}: {error}", "log": str(folder / "run.log")}
             log.debug("%s", traceback.format_exc())
-            if isinstance(error, UserError) and not sweep:
+            if isinstance(error, UserError) and not group:
                 log.error("%s", error)
                 print(folder)
                 sys.exit(2)
             log.error("failed: %s (whole story in %s)", error, folder / "run.log")
-            if not sweep:
+            if drawn or not group:
                 raise
         except KeyboardInterrupt:
             outcome |= {"status": "interrupted"}
-            log.error("interrupted; go on with: refinepoi resume=%s", folder.parent if sweep else folder)
+            log.error("interrupted; go on with: refinepoi resume=%s", folder.parent if group else folder)
             raise
-        except SystemExit as leaving:
-            if leaving.code == interruption.STOPPED:
+        except SystemExit:
+            if interruption.asked():
                 outcome |= {"status": "stopped"}
-                log.error("stopped by a signal; go on with: refinepoi resume=%s", folder.parent if sweep else folder)
+                log.error("stopped by a signal; go on with: refinepoi resume=%s", folder.parent if group else folder)
             raise
         finally:
             write_outcome(folder, outcome)
     return float(outcome.get("objective", float("nan")))
 
 
-def _make(experiment: "Experiment", folder: Path, sweep: str | None) -> dict[str, Any]:
+def _make(experiment: "Experiment", folder: Path, group: str | None) -> dict[str, Any]:
     from refinepoi.core.store import Store
     from refinepoi.core.tracking_spec import open_tracker
     from refinepoi.pipeline import Pipeline
@@ -104,8 +115,8 @@ def _make(experiment: "Experiment", folder: Path, sweep: str | None) -> dict[str
     with open_tracker(
         experiment.tracking,
         folder=folder,
-        name=f"{sweep}-{folder.name}" if sweep else folder.name,
-        group=os.environ.get("REFINEPOI_SWEEP", sweep) if sweep else None,
+        name=f"{group}-{folder.name}" if group else folder.name,
+        group=group,
         tags=[experiment.name, f"goal:{experiment.goal}"],
         config=experiment.model_dump(mode="json"),
     ) as tracker:
@@ -114,7 +125,7 @@ def _make(experiment: "Experiment", folder: Path, sweep: str | None) -> dict[str
         getattr(pipeline, experiment.goal)
         result = write_run_folder(folder, pipeline, tracker)
     table = result.pop("table", None)
-    if not sweep:  # a sweep shows a line a job and one table at its end
+    if not group:  # a sweep shows a line a job and one table at its end
         if table:
             log.info("\n%s\n", table)
         print(folder, flush=True)

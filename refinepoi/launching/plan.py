@@ -5,7 +5,6 @@ makes nothing, says what would be made. Points that come to the same are found h
 weights that differ by a common factor, which TRL's normalisation of advantages takes out (docs/method.md section 7).
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,7 +88,9 @@ def records(experiment: Experiment) -> dict[str, dict[str, Any]]:
 def identity(experiment: Experiment) -> str:
     """Equal for experiments that come to the same: same artifacts, same way of running, same goal."""
     keys = {name: record["key"] for name, record in records(with_unit_weights(experiment)).items()}
-    rest = experiment.model_dump(mode="json", include={"runtime", "tracking", "goal", "report"})
+    rest = experiment.model_dump(mode="json", include={"runtime", "tracking", "goal"})
+    if experiment.goal == "report":
+        rest["report"] = experiment.report.model_dump(mode="json")
     return canonical([keys, rest])
 
 
@@ -118,12 +119,14 @@ def _steps(experiment: Experiment, number: int, built: dict[str, int]) -> list[S
     return steps
 
 
-def plan_table(plan: Plan) -> str:
-    """The plan as text: what is common to all jobs once, then a line a job."""
+def plan_table(plan: Plan, enumerated: bool = True) -> str:
+    """What is common to all jobs once, then a line a job. enumerated: False where a sweeper draws the points."""
     names = list(dict.fromkeys(step.name for steps in plan.steps for step in steps))
     cells = [{step.name: step for step in steps} for steps in plan.steps]
     common = [n for n in names if all(n in row and row[n].key == cells[0][n].key for row in cells)]
     lines = [f"plan of {len(plan.jobs)} job{'s' * (len(plan.jobs) > 1)}"]
+    if not enumerated:
+        lines = ["points are drawn as results come in; one of them, with the settings before any draw:"]
     for overrides, same in plan.dropped:
         lines.append(f"  dropped: {overrides} comes to the same as job {same}")
     head = "for all jobs" if len(plan.jobs) > 1 else "artifact"
@@ -177,12 +180,3 @@ def _big(tokens: float | None) -> str:
     if not tokens:
         return ""
     return f"{tokens / 1e6:.1f} M" if tokens >= 1e5 else f"{tokens:.0f}"
-
-
-def to_json(plan: Plan) -> str:
-    """What a sweep folder keeps of its plan."""
-    jobs = [
-        {"overrides": list(job.overrides), "keys": {step.name: step.key for step in steps}}
-        for job, steps in zip(plan.jobs, plan.steps, strict=True)
-    ]
-    return json.dumps({"jobs": jobs, "dropped": [list(d) for d in plan.dropped]}, indent=1)

@@ -1,6 +1,6 @@
 """A sweep as a folder: its plan and frozen settings before, a line for each job that ends, one table of all at the end.
 
-    sweeps/<name>/<stamp>/sweep.json         the words that started it, its plan
+    sweeps/<name>/<stamp>/launch.json        what started it, its jobs (`record.py`)
     sweeps/<name>/<stamp>/<n>/config.yaml    settings of job n, frozen at the start
     sweeps/<name>/<stamp>/<n>/outcome.json   how it ended
 
@@ -8,37 +8,55 @@ Jobs are watched through these files, so it makes no difference whether they run
 machines that share the folder.
 """
 
-import json
 import math
+import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from refinepoi.launching.job import freeze, read_outcome
+from refinepoi.launching.job import OUTCOME, freeze, read_outcome
+from refinepoi.launching.record import Record, occupied
 
-SWEEP = "sweep.json"
 POLL_SECONDS = 0.5
+OBJECTIVE = "val. MRR"
+FLAGS = ("-m", "--multirun")
 
 
-def freeze_sweep(folder: Path, words: Sequence[str], name: str, plan: Any) -> None:
-    """Write what a resumed sweep needs: the words, the plan, each job's settings. plan: `plan.Plan`, or None."""
-    from refinepoi.core.store import write_durably
-    from refinepoi.launching.plan import to_json
-
-    record = {"words": list(words), "sweep": name, "plan": json.loads(to_json(plan)) if plan else None}
-    for number, job in enumerate(plan.jobs if plan else ()):
-        (folder / str(number)).mkdir(exist_ok=True)
+def freeze_jobs(folder: Path, jobs: Sequence[Any]) -> None:
+    """Write each job's settings into its folder. jobs: `composition.Job`s."""
+    for number, job in enumerate(jobs):
+        (folder / str(number)).mkdir()
         freeze(folder / str(number), job.experiment)
-    write_durably(folder / SWEEP, json.dumps(record, indent=1))
 
 
-def read_sweep(folder: Path) -> dict[str, Any]:
-    record: dict[str, Any] = json.loads((folder / SWEEP).read_text(encoding="utf-8"))
-    return record
+def run_sweep(folder: Path, record: Record, start_hydra: Callable[[], None]) -> int:
+    """Start or go on with the sweep in `folder`; jobs that are done there are not run again. Returns the exit code."""
+    jobs = len(record.points) or None
+    print(f"sweep of {jobs} jobs" if jobs else "sweep whose points are drawn one after another")
+    words = [*record.words, f"hydra.sweep.dir={quoted(folder)}", *(["hydra/sweeper=distinct"] if jobs else [])]
+    sys.argv[1:] = sorted(words, key=lambda word: word not in FLAGS)  # argparse wants overrides in one piece
+    start, code = time.monotonic(), 0
+    with occupied(folder):
+        try:
+            with watched(folder, jobs):
+                start_hydra()
+        except KeyboardInterrupt:
+            code = 130
+        except SystemExit as leaving:
+            code = leaving.code if isinstance(leaving.code, int) else 1
+    text, undone = sweep_table(folder, jobs)
+    print(f"\n{text}\n{time.monotonic() - start:.0f} s\n{folder}")
+    return code or (1 if undone else 0)
+
+
+def quoted(folder: Path) -> str:
+    """A path as a value in Hydra's grammar."""
+    text = str(folder).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{text}'"
 
 
 def outcomes(folder: Path, jobs: int | None) -> list[dict[str, Any]]:
@@ -52,17 +70,23 @@ def outcomes(folder: Path, jobs: int | None) -> list[dict[str, Any]]:
 def watched(folder: Path, jobs: int | None) -> Iterator[None]:
     """Say, while the sweep runs, each job that ends, how many are left and which is best so far."""
     stop = threading.Event()
-    seen = {n for n, outcome in enumerate(outcomes(folder, jobs)) if outcome["status"] == "done"}
-    start, done_before = time.monotonic(), len(seen)
+    said: dict[int, str] = {}
+    for number, outcome in enumerate(outcomes(folder, jobs)):
+        if outcome["status"] == "done":
+            said[number] = "done"
+        else:  # of an earlier start: the job is run again
+            (folder / str(number) / OUTCOME).unlink(missing_ok=True)
+    start, done_before = time.monotonic(), len(said)
 
     def look() -> None:
         while True:
             last = stop.wait(POLL_SECONDS)
             found = outcomes(folder, jobs)
             for number, outcome in enumerate(found):
-                if number not in seen and outcome["status"] not in ("running", "missing"):
-                    seen.add(number)
-                    _say(_progress(number, found, time.monotonic() - start, len(seen) - done_before))
+                status = outcome["status"]
+                if status not in ("running", "missing", said.get(number)):  # a requeued job ends more than once
+                    said[number] = status
+                    _say(_progress(number, found, time.monotonic() - start, len(said) - done_before))
             if last:
                 return
 
@@ -112,26 +136,38 @@ def sweep_table(folder: Path, jobs: int | None) -> tuple[str, int]:
     """One line a job: its result, or its error and where the log is. Returns the text and how many are not done."""
     found = outcomes(folder, jobs)
     best = best_job(found)
-    rows = [("job", "status", "val. MRR", "Acc@1", "Acc@10", "MRR", "overrides")]
     overrides = [outcome.get("overrides", []) for outcome in found]
     started = [words for words in overrides if words]
     common = [word for word in started[0] if all(word in words for words in started)] if len(started) > 1 else []
     notes = [f"all jobs: {' '.join(common)}"] if common else []
+    names = _columns(found)
+    rows = [["job", "status", *names, "overrides"]]
     for number, outcome in enumerate(found):
-        value, metrics = objective(outcome), outcome.get("metrics", {})
-        shown = "" if value is None else f"{value:.4f}{'*' if number == best else ' '}"
-        cells = [f"{metrics[name]:.4f}" if name in metrics else "" for name in ("Acc@1", "Acc@10", "MRR")]
+        values = outcome.get("metrics", {}) | {OBJECTIVE: objective(outcome)}
+        cells = ["" if values.get(name) is None else f"{values[name]:.4f}" for name in names]
+        if number == best:
+            cells[0] += "*"
         own = " ".join(word for word in overrides[number] if word not in common)
-        rows.append((str(number), outcome["status"], shown, *cells, own))
+        rows.append([str(number), outcome["status"], *cells, own])
         if outcome["status"] == "failed":
             notes.append(f"job {number}: {_first_line(outcome.get('error', ''))}\n      {outcome.get('log', folder)}")
-    widths = [max(len(row[column]) for row in rows) for column in range(6)]
-    lines = ["  ".join([*(cell.rjust(w) for cell, w in zip(row, widths, strict=False)), row[6]]) for row in rows]
-    lines.append("* best by validation MRR; the other columns are of the test split and are not for choosing")
+    widths = [max(len(row[column]) for row in rows) for column in range(len(names) + 2)]
+    padded = ([cell.rjust(w) for cell, w in zip(row, widths, strict=False)] for row in rows)
+    lines = ["  ".join([*cells, row[-1]]) for cells, row in zip(padded, rows, strict=True)]
+    if best is not None:
+        lines.append("* best by validation MRR; the other columns are of the test split and are not for choosing")
     missing = [n for n, o in enumerate(found) if o["status"] != "done"]
     if missing:
         notes.append(f"{len(missing)} of {len(found)} jobs are not done; go on with: refinepoi resume={folder}")
     return "\n".join(lines + notes), len(missing)
+
+
+def _columns(found: Sequence[dict[str, Any]]) -> list[str]:
+    """Validation MRR and the usual metrics; where jobs stop earlier, what they measured, such as the quality of IDs."""
+    measured = list(dict.fromkeys(name for outcome in found for name in outcome.get("metrics", {})))
+    if any("MRR" in outcome.get("metrics", {}) for outcome in found):
+        return [OBJECTIVE, *(name for name in ("Acc@1", "Acc@10", "MRR") if name in measured)]
+    return measured[:8]
 
 
 def _first_line(text: str) -> str:

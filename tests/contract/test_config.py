@@ -97,6 +97,19 @@ def test_every_sweep_validates_and_sweeps(
     assert len({to_yaml(job.experiment) for job in launch.jobs}) == len(launch.jobs)
 
 
+def test_one_at_a_time_is_twenty_percent_of_the_papers_weights() -> None:
+    jobs = check(["multirun_sweeps=reward_weights_one_at_a_time"], multirun=False).jobs
+    base = jobs[0].experiment.reward.weights.model_dump()
+    assert base == check([], multirun=False).jobs[0].experiment.reward.weights.model_dump()
+    changed = [
+        (name, round(value / base[name], 6))
+        for job in jobs[1:]
+        for name, value in job.experiment.reward.weights.model_dump().items()
+        if value != base[name]
+    ]
+    assert sorted(changed) == sorted((name, factor) for name in base for factor in (0.8, 1.2))
+
+
 def test_a_stored_configuration_is_read_back() -> None:
     experiment = check([], multirun=False).jobs[0].experiment
     assert load_config(to_yaml(experiment)) == experiment

@@ -175,9 +175,11 @@ def test_a_preempted_job_is_requeued_and_goes_on(slurm: dict[str, str], tmp_path
     assert checkpoints and checkpoints[0].name != "checkpoint-1000", "saved when told to stop"
     (sweep,) = (tmp_path / "sweeps").glob("*/*")
     for _ in range(200):
-        if json.loads((sweep / "0" / "outcome.json").read_text())["status"] == "stopped":
+        status = json.loads((sweep / "0" / "outcome.json").read_text())["status"]
+        if status != "running":
             break
         time.sleep(0.1)
+    assert status == "stopped"
     # Slurm holds a requeued job back for two minutes; an administrator need not wait.
     for _ in range(100):
         subprocess.run(["scontrol", "release", numbers.split()[0]], env=environment, capture_output=True)

@@ -74,11 +74,31 @@ def test_a_failing_job_does_not_stop_the_others_and_is_resumed(work: Path, tmp_p
     assert "3 of 3 done" in out and before == {n: (folder / str(n) / "outcome.json").stat().st_mtime_ns for n in (1, 2)}
 
 
+def test_a_resumed_sweep_keeps_its_jobs_and_their_numbers(work: Path, tmp_path: Path) -> None:
+    """Also with a dropped point, from another directory, and by another launcher's absence."""
+    sweep = [*SMALL, f"runtime.store={work}/artifacts", "goal=trajectories"]
+    sweep += [f'hydra.sweep.dir="{tmp_path}/it\'s a, sweep"']
+    out = refinepoi(tmp_path, *sweep, "-m", "dataset.city.pois=80,80,90,100")
+    folder = Path(out.splitlines()[-1])
+    assert folder.name == "it's a, sweep" and "dropped: dataset.city.pois=80 comes to the same as job 0" in out
+    (folder / "1" / "outcome.json").unlink()
+    out = refinepoi(work, f"resume={folder}")
+    assert "job 1 done | 3 of 3 done" in out and sorted(f.name for f in folder.iterdir() if f.name.isdigit()) == [
+        *"012"
+    ]
+    told = json.loads((folder / "1" / "outcome.json").read_text())["overrides"]
+    assert "dataset.city.pois=90" in told and "pois: 90" in (folder / "1" / "config.yaml").read_text()
+
+
+def test_one_word_replaces_an_axis_of_a_sweep_file(work: Path, tmp_path: Path) -> None:
+    out = refinepoi(tmp_path, *SMALL, "goal=trajectories", "multirun_sweeps=seeds", "seed=3")
+    assert "1 of 1 done" in out
+
+
 def test_one_bad_job_stops_a_sweep_before_it_starts(tmp_path: Path) -> None:
-    began = time.process_time()
     out = refinepoi(tmp_path, "-m", "reward.weights.rank=1,-1,2,-3", "encoder.epochs=0", code=2)
     assert out.startswith("3 errors") and "got -1" in out and "got -3" in out and "encoder.epochs" in out
-    assert not list(tmp_path.iterdir()) and time.process_time() - began < 5
+    assert not list(tmp_path.iterdir())
 
 
 def test_stopped_by_a_signal_and_resumed_to_the_same_bytes(work: Path, tmp_path: Path) -> None:
@@ -105,7 +125,7 @@ def test_a_job_of_another_run_is_never_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")
     out = refinepoi(tmp_path, "goal=trajectories", f"hydra.run.dir={tmp_path}/mine", code=2)
-    assert "holds something already" in out and [f.name for f in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+    assert "is there already" in out and [f.name for f in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
 
 
 def test_starts_in_the_same_moment_have_folders_of_their_own(tmp_path: Path) -> None:

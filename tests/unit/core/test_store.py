@@ -2,8 +2,10 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,42 +158,58 @@ def test_manifest_says_what_was_done(store: Store) -> None:
 
 
 CHILD = """
-import sys, time
+import os, sys, time
 sys.path.insert(0, {folder!r})
 import test_store as t
 from pathlib import Path
 store = t.Store(Path({root!r}), t.runtime(), locks={locks})
-artifact = store.get(t.slow, [t.Say(word="w", times=50_000)])
-print(artifact.hit, len(artifact.load().text))
+(Path({root!r}) / f"ready-{{os.getpid()}}").touch()
+while not (Path({root!r}) / "go").exists():
+    time.sleep(0.001)
+artifact = store.get(t.signed, [t.Say(word="w", times=1)])
+print(artifact.hit, (artifact.path / "first").read_text() == (artifact.path / "last").read_text())
 """
 
 
-@stage(version=1, makes=Text, name="slow")
-def slow(context: Context, spec: Say) -> None:
-    import time
-
-    time.sleep(0.5)
-    Text(spec.word * spec.times).save(context.folder)
+@stage(version=1, makes=Text, name="signed")
+def signed(context: Context, spec: Say) -> None:
+    """Each process writes other bytes, so that a mixture of two would be seen."""
+    (context.folder / "first").write_text(str(os.getpid()))
+    time.sleep(0.2)
+    (context.folder / "last").write_text(str(os.getpid()))
+    Text(spec.word).save(context.folder)
 
 
 @pytest.mark.parametrize("locks", [True, False])
-def test_many_processes_on_one_cold_key(tmp_path: Path, locks: bool) -> None:
+def test_sixteen_processes_on_one_cold_key(tmp_path: Path, locks: bool) -> None:
+    """All begin in the same moment; without locks several may build, and one of the builds is the artifact, whole."""
     code = CHILD.format(folder=str(Path(__file__).parent), root=str(tmp_path), locks=locks)
-    jobs = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(6)]
+    jobs = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(16)]
+    while len(list(tmp_path.glob("ready-*"))) < 16:
+        assert all(job.poll() is None for job in jobs)
+        time.sleep(0.01)
+    (tmp_path / "go").touch()
     answers = [job.communicate()[0].split() for job in jobs]
     assert all(job.returncode == 0 for job in jobs)
-    assert all(length == "50000" for _, length in answers)
+    assert all(whole == "True" for _, whole in answers)
     if locks:
         assert [hit for hit, _ in answers].count("False") == 1
-    assert len(list(tmp_path.glob("slow/*"))) == 1 and not list(tmp_path.glob(".aside/*"))
+    assert len(list(tmp_path.glob("signed/*"))) == 1 and not list(tmp_path.glob(".aside/*"))
+    assert not list((tmp_path / ".partial").iterdir()), "nothing is left behind"
 
 
-def test_a_partial_folder_of_a_dead_process_is_taken_over(store: Store) -> None:
+@pytest.mark.parametrize("owner", ["dead", "far and silent", "far and alive"])
+def test_a_partial_folder_is_taken_over_from_the_dead_only(store: Store, owner: str) -> None:
     key = artifact_key(say, [Say(word="a", times=1)])
     partial = store.root / ".partial" / f"say-{key}"
     partial.mkdir(parents=True)
     done = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, text=True)
-    (partial / "OWNER").write_text(f"{os.uname().nodename} {done.stdout.strip()}")
+    claim = partial.with_name(f"{partial.name}.owner")
+    claim.write_text(f"{socket.gethostname() if owner == 'dead' else 'elsewhere'} {done.stdout.strip()}")
+    if owner == "far and silent":
+        os.utime(claim, (1, 1))
     (partial / "half.bin").write_bytes(b"123")
     artifact = store.get(say, [Say(word="a", times=1)])
-    assert artifact.load().text == "a" and not partial.exists()
+    alive = owner == "far and alive"
+    assert artifact.load().text == "a" and (artifact.path / "half.bin").exists() is not alive
+    assert partial.exists() is claim.exists() is alive

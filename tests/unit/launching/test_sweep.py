@@ -44,6 +44,7 @@ def test_the_best_is_by_validation(tmp_path: Path) -> None:
 
 def test_jobs_are_reported_as_they_end(tmp_path: Path, capsys) -> None:
     write(tmp_path, 0, status="done", objective=0.1)  # before this start: not reported
+    write(tmp_path, 1, status="failed", error="then")  # it is run again
     with watched(tmp_path, 3):
         write(tmp_path, 1, status="done", objective=0.2)
         write(tmp_path, 2, status="failed", error="x")
