@@ -18,45 +18,24 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import argparse
 import json
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-from som_peers import Peer, difference_from_minisom, peers, seconds_of
+from som_measure import Claim, blobs, medians, pieces, product, sheet
+from som_peers import Peer, difference_from_minisom, peers
 
 from refinepoi.quantizer.hierarchy import fit_levels
-from refinepoi.quantizer.rows import Rows
-from refinepoi.quantizer.schedule import Step
 from refinepoi.quantizer.som import BatchSOM
-from refinepoi.quantizer.winners import affine, packed
 
 ROOT = Path(__file__).parents[1]
 RESULTS, PICTURE = ROOT / "benchmarks" / "results" / "som.json", ROOT / "docs" / "pictures" / "som_cost.png"
-ROWS, COLUMNS, REPEATS = 50_000, 128, 7
-
-
-@dataclass
-class Claim:
-    """One line of the table. bar: what it is to reach, empty where nothing was asked."""
-
-    what: str
-    value: float
-    unit: str
-    against: str = ""
-    bar: str = ""
-
-    @property
-    def met(self) -> str:
-        if not self.bar:
-            return ""
-        sign, bar = self.bar.split()
-        return "yes" if (self.value >= float(bar) if sign == ">=" else self.value <= float(bar)) else "NO"
+ROWS, COLUMNS = 50_000, 128
 
 
 def main() -> None:
@@ -82,22 +61,6 @@ def main() -> None:
             print(f"| {row.what} | {row.value:.3g} | {row.unit} | {row.against} | {row.bar} | {row.met} |")
     if options.plot or "scaling" in chosen:
         scaling()
-
-
-def blobs(rows: int, columns: int) -> np.ndarray:
-    """float32 [rows, columns]: 300 blobs, as embeddings are lumpy."""
-    draw = np.random.default_rng(0)
-    centres = draw.standard_normal((300, columns), dtype=np.float32)
-    x = 0.5 * draw.standard_normal((rows, columns), dtype=np.float32)
-    x += centres[draw.integers(0, 300, rows)]
-    return x
-
-
-def sheet(rows: int, columns: int) -> np.ndarray:
-    """float32 [rows, columns]: a bent sheet of three dimensions with noise, which a map can unfold."""
-    draw = np.random.default_rng(1)
-    bent = np.tanh((draw.random((rows, 3)) - 0.5) @ draw.standard_normal((3, columns)) * 2)
-    return (bent + 0.1 * draw.standard_normal((rows, columns))).astype(np.float32)
 
 
 def epochs() -> list[Claim]:
@@ -145,48 +108,6 @@ def epoch_claims(x: np.ndarray, side: int) -> list[Claim]:
 
 def label(peer: Peer) -> str:
     return f"{peer.name} ({peer.what}{'' if peer.rows == ROWS else f'; {peer.rows:,} rows'})"
-
-
-def pieces(x: np.ndarray, side: int) -> tuple[Callable[[], object], Callable[[], object]]:
-    """The winner search and a whole epoch of a map half-way through its training."""
-    rows, som, step = Rows.survey(x), BatchSOM(side, side, device="cpu"), Step(side, side, side / 8)
-    som.start(rows)
-    som.steps_ = [[step]] * 100_000
-
-    def epoch() -> None:
-        total = som.begin(step)
-        for number in range(som.blocks_of(step)):
-            som.accumulate(total, number)
-        som.update(total)
-
-    epoch()
-    search = som._search
-    return lambda: search.nearest(x, rows.longest), epoch
-
-
-def product(x: np.ndarray, nodes: int, chunk_bytes: int, onednn: bool) -> Callable[[], object]:
-    """The matrix product of a winner search alone, in chunks."""
-    data, chunk = torch.from_numpy(x), chunk_bytes // (4 * nodes)
-    weights, bias = torch.randn(nodes, x.shape[1]), torch.randn(nodes)
-    ready = packed(weights, chunk) if onednn else weights.T
-
-    def run() -> None:
-        for start in range(0, len(data), chunk):
-            part = data[start : start + chunk]
-            affine(part, ready, bias) if onednn else torch.mm(part, ready)
-
-    return run
-
-
-def medians(contenders: dict[str, Callable[[], object]], repeats: int = REPEATS) -> dict[str, float]:
-    """Median process time of each, all of them once in every repeat; one round before to warm up."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for repeat in range(repeats + 1):
-        for name, run in contenders.items():
-            seconds = seconds_of(run)
-            if repeat:
-                times[name].append(seconds)
-    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def schedules() -> list[Claim]:

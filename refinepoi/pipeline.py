@@ -77,7 +77,7 @@ class Pipeline:
 
     @cached_property
     def audit(self) -> Artifact[Audit]:
-        """Leak tests and figures of the data: does anything trained or asked know what it must not?"""
+        """Leak tests and figures of the data: does anything trained or asked know what it must not? Stops if so."""
         specs = self.spec.features, self.spec.encoder, self.spec.evidence, self.spec.prompt
         return self._get("audit", audit_data, *specs, self.trajectories, self.semantic_ids)
 

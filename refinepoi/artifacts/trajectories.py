@@ -10,6 +10,8 @@ import polars as pl
 from refinepoi.artifacts.files import read_json, require, write_json
 
 SPLITS = ("train", "validation", "test")
+UNKNOWN = "unknown"
+"""Category of a POI that the data gives none."""
 
 CHECKINS = {
     "user": pl.Int32,  # row of `users`

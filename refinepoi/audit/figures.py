@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from refinepoi.artifacts.trajectories import SPLITS, Trajectories
+from refinepoi.artifacts.trajectories import SPLITS, UNKNOWN, Trajectories
+from refinepoi.core.earth import EARTH_KM
 
-EARTH_KM = 6371.0
 FAR_KM = 200.0
 FASTEST_KMH = 1000.0
 SMALL_HOURS = range(1, 7)
@@ -71,6 +71,7 @@ def oddities(trajectories: Trajectories) -> list[dict[str, Any]]:
     solar = longitude[checkins["poi"].to_numpy()] / 15
     hours = hour_shares(checkins["local"].to_numpy())
     quietest = int(hours.argmin())
+    odd_night = int(quietest not in SMALL_HOURS)
     same = checkins.select(pl.struct("user", "poi", "utc").is_duplicated().sum()).item()
     second = checkins.select(pl.struct("user", "utc").is_duplicated().sum()).item()
     return [
@@ -81,11 +82,22 @@ def oddities(trajectories: Trajectories) -> list[dict[str, Any]]:
         _remark("impossible speed", too_fast(trajectories), f"moves of a person faster than {FASTEST_KMH:.0f} km/h"),
         _remark("equal visits", same, "check-ins of one user at one place in one second"),
         _remark("same second", second, "check-ins of one user in one second, at any place"),
+        _remark(
+            "tied targets", tied_targets(trajectories), "targets in the second of a user's row of an earlier split"
+        ),
         _remark("distances from UTC", len(np.unique(offset)), "different distances of the local clock from UTC"),
         _remark("odd zone", (np.abs(offset - solar) > 3.5).sum(), "check-ins whose clock is 3.5 h off their longitude"),
-        _remark("odd night", int(quietest not in SMALL_HOURS), f"1: the quietest hour is {quietest}, not at night"),
-        _remark("no category", (pois["category"] == "unknown").sum(), "places without a category"),
+        _remark("odd night", odd_night, f"the quietest hour is {quietest}{', not at night' if odd_night else ''}"),
+        _remark("no category", (pois["category"] == UNKNOWN).sum(), "places without a category"),
     ]
+
+
+def tied_targets(trajectories: Trajectories) -> int:
+    """Targets that share their second with a check-in of the same user in an earlier split."""
+    checkins = trajectories.checkins
+    first = checkins.group_by("user", "utc").agg(first=pl.col("split").min())
+    asked = checkins[trajectories.queries["row"]].join(first, on=["user", "utc"], how="left")
+    return asked.filter(pl.col("first") < pl.col("split")).height
 
 
 def too_fast(trajectories: Trajectories) -> int:

@@ -4,6 +4,8 @@ import base64
 from html import escape
 from typing import Any
 
+from refinepoi.artifacts.trajectories import SPLITS
+
 STYLE = """
 body{font:14px/1.45 system-ui,sans-serif;max-width:1080px;margin:24px auto;padding:0 16px;color:#222}
 h1{font-size:22px;margin:0}h2{font-size:15px;margin:22px 0 6px}p{margin:4px 0}
@@ -36,8 +38,9 @@ def page(content: dict[str, Any], pictures: dict[str, bytes]) -> str:
         table(
             ["", "check-ins", "users", "places", "trajectories", "samples"],
             [
-                [name, *(row[k] for k in ("checkins", "users", "pois", "trajectories", "samples"))]
-                for name, row in content["splits"].items()
+                [name, *(content["splits"][name][k] for k in ("checkins", "users", "pois", "trajectories", "samples"))]
+                for name in SPLITS
+                if name in content["splits"]
             ],
         ),
         table(["", "first (UTC)", "last (UTC)", "days"], rows(content["ranges"], "split", "first", "last", "days")),
@@ -57,7 +60,7 @@ def page(content: dict[str, Any], pictures: dict[str, bytes]) -> str:
         "<h2>What cleaning found</h2>",
         table(["kind", "reason", "rows"], content["cleaning"]),
         "<h2>Protocol</h2>",
-        table(["setting", "value"], [[key, shown(value)] for key, value in protocol.items()]),
+        table(["setting", "value"], [[key, str(value)] for key, value in protocol.items()]),
     ]
     title = f"<title>Data audit: {escape(str(protocol['dataset']))}</title>"
     return f"<!doctype html><html lang='en'><meta charset='utf-8'>{title}<style>{STYLE}</style>{''.join(body)}</html>"

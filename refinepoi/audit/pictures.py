@@ -71,5 +71,5 @@ def days(trajectories: Trajectories) -> bytes:
 
 def _png(figure: Any) -> bytes:
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=110, metadata={"Software": None})
+    figure.savefig(file, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
     return file.getvalue()

@@ -1,4 +1,9 @@
-"""Stage `audit_data`: counts, leak tests and oddities of a run's data; a failed leak test stops the run."""
+"""Stage `audit_data`: counts, leak tests and oddities of a run's data.
+
+The tests run the code they judge, so that code is part of the artifact's key: an audit is answered from the store only
+where neither data nor settings nor code changed. A failed audit is an artifact, too, whose page can be read; `tell`
+prints it and stops the run.
+"""
 
 import logging
 from typing import TYPE_CHECKING, Any
@@ -8,13 +13,14 @@ from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.core.errors import DataError
 from refinepoi.core.stage import Artifact, Context, stage
+from refinepoi.core.tracking import StageLog, Tracker
 from refinepoi.encoder.spec import EncoderSpec
 from refinepoi.evidence.spec import EvidenceSpec
 from refinepoi.features.spec import FeaturesSpec
 from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, QuestionPrompt
 
 if TYPE_CHECKING:
-    from refinepoi.audit.leaks import Finding
+    from refinepoi.audit.finding import Finding
 
 log = logging.getLogger("refinepoi")
 
@@ -23,7 +29,33 @@ class LeakError(DataError):
     """A leak test failed: what is trained or asked depends on what it must not know."""
 
 
-@stage(version=1, makes=Audit, name="audit_data")
+TABLES = (
+    ("tests", ["name", "status", "found"]),
+    ("ranges", ["split", "first", "last", "days"]),
+    ("targets", ["split", "samples", "all", "train_prefix", "same_as_last"]),
+    ("unseen", ["split", "checkins", "users", "pois"]),
+    ("remarks", ["name", "count", "meaning"]),
+)
+
+
+def tell(audit: Artifact[Audit], tracker: Tracker) -> None:
+    """The audit on the console and in the tracker's tables. LeakError where a leak test failed."""
+    content, stage_log = audit.load().content, StageLog(audit.stage, tracker)
+    for name, columns in TABLES:
+        rows = [[record[column] for column in columns] for record in content[name]]
+        stage_log.table(name, columns, rows)
+        widths = [max(len(str(row[n])) for row in [columns, *rows]) for n in range(len(columns))]
+        lines = ["  ".join(f"{value!s:<{w}}" for value, w in zip(row, widths, strict=True)) for row in [columns, *rows]]
+        log.info("%s", "\n".join(line.rstrip() for line in ["", *lines]))
+    if failed := [f"  {test['name']}: {test['found']}" for test in content["tests"] if test["status"] == "failed"]:
+        page = audit.path / "pictures" / "audit.html"
+        raise LeakError("\n".join([f"{len(failed)} leak tests failed; see {page}", *failed]))
+
+
+JUDGED = ("audit", "artifacts", "dataset", "features", "encoder", "evidence", "prompt")
+
+
+@stage(version=2, makes=Audit, name="audit_data", judges=JUDGED, tell=tell)
 def audit_data(
     context: Context,
     features: FeaturesSpec,
@@ -33,10 +65,11 @@ def audit_data(
     trajectories: Artifact[Trajectories],
     semantic_ids: Artifact[SemanticIds],
 ) -> None:
-    """Writes audit.json and pictures/audit.html. Raises LeakError where a leak test fails, after writing both."""
-    from refinepoi.audit.leaks import prompt_findings, split_findings, training_findings
+    """Writes audit.json and pictures/audit.html."""
+    from refinepoi.audit.leaks import split_findings, training_findings
     from refinepoi.audit.page import page
     from refinepoi.audit.pictures import draw
+    from refinepoi.audit.prompts import prompt_findings
 
     visits = trajectories.load()
     findings = split_findings(visits) + training_findings(visits, features, encoder)
@@ -46,12 +79,7 @@ def audit_data(
     (context.folder / "pictures").mkdir(exist_ok=True)
     html = page(content, draw(visits))
     (context.folder / "pictures" / "audit.html").write_text(html, encoding="utf-8")
-    tell(context, content)
-    if failed := [f for f in findings if f.status == "failed"]:
-        lines = [f"  {f.name}: {f.found}" for f in failed]
-        raise LeakError(
-            "\n".join([f"{len(failed)} leak tests failed; see {context.folder}/pictures/audit.html", *lines])
-        )
+    context.log.metrics({"failed_leak_tests": sum(f.status == "failed" for f in findings)}, 0)
 
 
 def content_of(trajectories: Trajectories, findings: "list[Finding]") -> dict[str, Any]:
@@ -65,28 +93,10 @@ def content_of(trajectories: Trajectories, findings: "list[Finding]") -> dict[st
         "protocol": facts["protocol"],
         "steps": facts["counts"]["steps"],
         "splits": facts["counts"]["splits"],
-        "unseen": facts["counts"].get("unseen", []),
+        "unseen": facts["counts"]["unseen"],
         "ranges": time_ranges(trajectories),
         "targets": targets_in_history(trajectories),
         "tests": [vars(finding) for finding in findings],
         "remarks": oddities(trajectories),
         "cleaning": [[kind, reason, n] for kind in kinds for reason, n in report[kind].items()],
     }
-
-
-def tell(context: Context, content: dict[str, Any]) -> None:
-    """The audit on the console and in the tracker's tables."""
-    for name, columns in (
-        ("tests", ["name", "status", "found"]),
-        ("ranges", ["split", "first", "last", "days"]),
-        ("targets", ["split", "samples", "all", "train_prefix", "same_as_last"]),
-        ("unseen", ["split", "checkins", "users", "pois"]),
-        ("remarks", ["name", "count", "meaning"]),
-    ):
-        rows = [[record[column] for column in columns] for record in content[name]]
-        context.log.table(name, columns, rows)
-        widths = [max(len(str(row[n])) for row in [columns, *rows]) for n in range(len(columns))]
-        lines = ["  ".join(f"{value!s:<{w}}" for value, w in zip(row, widths, strict=True)) for row in [columns, *rows]]
-        log.info("%s", "\n".join(line.rstrip() for line in ["", *lines]))
-    failed = sum(test["status"] == "failed" for test in content["tests"])
-    context.log.metrics({"failed_leak_tests": failed}, 0)

@@ -2,7 +2,14 @@
 
 
 class UserError(Exception):
-    """Something in the input or the settings is wrong. The message names the place, the value seen and the remedy."""
+    """
+    Something in the input or the settings is wrong. The message names the place, the value seen and the remedy. Text of
+    data files may stand in it, so control characters, which a terminal would obey, are shown as escapes.
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 class DataError(UserError):

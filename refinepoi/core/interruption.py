@@ -20,16 +20,17 @@ STOPPED = 75
 _asked: tuple[int, FrameType | None] | None = None
 _before: dict[int, Any] = {}
 _saving = 0
+_leaving = False
 
 
 @contextmanager
 def listening() -> Iterator[None]:
     """Take the signals while a job runs; put the handlers back afterwards."""
-    global _asked
+    global _asked, _leaving
     if threading.current_thread() is not threading.main_thread():
         yield  # Python delivers signals to the main thread only
         return
-    _asked = None
+    _asked, _leaving = None, False
     for number in _signals():
         _before[number] = signal.signal(number, _on_signal)
     try:
@@ -58,6 +59,8 @@ def asked() -> bool:
 
 def leave() -> NoReturn:
     """Leave now: through the handler that was there before (a requeue), else with code 75."""
+    global _leaving
+    _leaving = True  # a requeue sends further signals, which must not tear what is written on the way out
     if _asked is not None:
         before = _before.get(_asked[0])
         if callable(before) and before is not signal.default_int_handler:
@@ -75,6 +78,8 @@ def _signals() -> list[int]:
 
 def _on_signal(number: int, frame: FrameType | None) -> None:
     global _asked
+    if _leaving:
+        return
     again, _asked = _asked is not None, (number, frame)
     if again or not _saving:
         leave()

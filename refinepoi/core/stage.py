@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, Self, TypeVar
 
 from refinepoi.core.runtime import Runtime
-from refinepoi.core.tracking import StageLog
+from refinepoi.core.tracking import StageLog, Tracker
 
 if TYPE_CHECKING:
     from tqdm import tqdm
@@ -92,6 +92,15 @@ class Stage(Generic[T]):
     version: int
     makes: type[T]
     run: Callable[..., None]
+    judges: tuple[str, ...] = ()
+    """Packages whose code the stage runs to judge it: their digests are part of the artifact's key."""
+    tell: Callable[["Artifact[T]", Tracker], None] | None = None
+    """Says what the artifact holds, whether it was made or read. It may raise, to stop the run."""
+
+    @property
+    def judged(self) -> list[str]:
+        """Digests of the judged packages."""
+        return [package_digest(Path(__file__).parents[1] / package) for package in self.judges]
 
     @property
     def code_digest(self) -> str:
@@ -99,11 +108,17 @@ class Stage(Generic[T]):
         return package_digest(Path(self.run.__code__.co_filename).parent)
 
 
-def stage(version: int, makes: type[T], name: str) -> Callable[[Callable[..., None]], Stage[T]]:
+def stage(
+    version: int,
+    makes: type[T],
+    name: str,
+    judges: tuple[str, ...] = (),
+    tell: Callable[[Artifact[T], Tracker], None] | None = None,
+) -> Callable[[Callable[..., None]], Stage[T]]:
     """Declare a stage. Raise `version` when the meaning of its output changes."""
 
     def declare(run: Callable[..., None]) -> Stage[T]:
-        return Stage(name=name, version=version, makes=makes, run=run)
+        return Stage(name=name, version=version, makes=makes, run=run, judges=judges, tell=tell)
 
     return declare
 

@@ -70,7 +70,10 @@ class Store:
         seconds = time.monotonic() - start
         self.records[name or stage.name] = {"stage": stage.name, "key": key, "hit": hit, "seconds": round(seconds, 2)}
         log.info("%-22s %s %s  %.1f s", name or stage.name, "from store" if hit else "made      ", key, seconds)
-        return Artifact(stage.name, key, final, stage.makes, hit, seconds)
+        artifact = Artifact(stage.name, key, final, stage.makes, hit, seconds)
+        if stage.tell:
+            stage.tell(artifact, self.tracker)
+        return artifact
 
     def _make(self, stage: Stage[T], key: str, final: Path, arguments: Sequence[Spec | Artifact[Any]]) -> None:
         start = time.monotonic()

@@ -5,13 +5,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, SPLITS, Trajectories
+from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, SPLITS, UNKNOWN, Trajectories
 from refinepoi.core.errors import DataError
 from refinepoi.dataset.clean import Names, one_place_a_poi
 from refinepoi.dataset.report import Report
 from refinepoi.dataset.samples import activity
-
-UNKNOWN = "unknown"
 
 
 def assemble(

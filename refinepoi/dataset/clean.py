@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 
 TEXT = ("user", "poi", "category", "category_id", "trajectory")
 SECONDS = 86_400
+CLOCK_HOURS = 3.5
+MOST_CLOCKS_OFF = (
+    f"clock more than {CLOCK_HOURS} h off its longitude: look at dataset.columns.latitude and longitude (swapped?), "
+    "dataset.time_is and the time zone"
+)
 CONTENT = ("poi", "latitude", "longitude", "category", "category_id", "local")
 
 Names = dict[str, pl.Series]
@@ -93,6 +98,15 @@ def number_names(blocks: Iterable[pl.DataFrame]) -> tuple[pl.DataFrame, Names]:
             number = pl.select(pl.when(~empty).then(number)).to_series()
         rows = rows.with_columns(number.alias(column))
     return rows, names
+
+
+def remark_clocks(rows: pl.DataFrame, report: Report) -> None:
+    """A remark where most clocks do not fit the longitude: swapped columns, or the zone of another place."""
+    hours = (pl.col("local") - pl.col("utc")) / 3600 - pl.col("longitude") / 15
+    apart = (hours + 12) % 24 - 12  # the date line
+    off = rows.select((apart.abs() > CLOCK_HOURS).sum()).item()
+    if 2 * off > rows.height:
+        report.remarks[MOST_CLOCKS_OFF] = off
 
 
 def put_in_order(rows: pl.DataFrame, published: bool) -> pl.DataFrame:

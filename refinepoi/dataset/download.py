@@ -1,8 +1,9 @@
 """Fetching published files: from documented addresses, resumed after a break, into place only if the sha256 is right.
 
-A file grows as `NAME.part` in the cache; a mirror that breaks off is asked again for the rest; a wrong digest throws
-the part away and asks the next mirror. What stands in the cache under its own name has been checked. Nothing is
-unpacked: readers open gzip and zip as they are (`packed.py`).
+A file grows as `NAME.part` in the cache; a mirror that breaks off is asked again for the rest. A wrong digest throws
+the part away: where some of it came from elsewhere the same mirror sends the whole, otherwise the next one is asked.
+What stands in the cache under its own name has been checked. Nothing is unpacked: readers open gzip and zip as they are
+(`packed.py`).
 """
 
 import hashlib
@@ -21,7 +22,7 @@ from refinepoi import __version__
 from refinepoi.core.errors import DataError
 
 if TYPE_CHECKING:
-    from refinepoi.dataset.file_spec import FromFiles, Remote
+    from refinepoi.dataset.remote_spec import FromFiles, Remote
 
 PIECE = 1 << 18
 TRIES = 4
@@ -70,22 +71,28 @@ def digest(file: Path) -> str:
 
 def _from_mirror(url: str, part: Path, remote: "Remote", progress: Callable[..., Any]) -> None:
     """Fill `part` from one mirror, going on where it stands. MirrorFailed where it is not the published file."""
+    found = ""
+    for _ in range(2 if part.exists() else 1):  # a second time from zero: what was there may be another file's
+        _fill(url, part, remote, progress)
+        found, size = digest(part), part.stat().st_size
+        if found == remote.sha256:
+            return
+        part.unlink()
+    raise MirrorFailed(f"wrong content: {size} bytes with sha256 {found[:16]}..., not {str(remote.sha256)[:16]}...")
+
+
+def _fill(url: str, part: Path, remote: "Remote", progress: Callable[..., Any]) -> None:
     for attempt in range(1, TRIES + 1):
         try:
             _go_on(url, part, remote, progress)
-            break
+            return
         except HTTPError as error:
             if error.code == 416 and part.exists():  # nothing left to send: the part is whole, or of another file
-                break
+                return
             raise MirrorFailed(f"HTTP {error.code} {error.reason}") from error
         except (OSError, HTTPException) as error:
             if attempt == TRIES:
                 raise MirrorFailed(f"{type(error).__name__}: {error}") from error
-    found = digest(part)
-    if found != remote.sha256:
-        size = part.stat().st_size
-        part.unlink()
-        raise MirrorFailed(f"wrong content: {size} bytes with sha256 {found[:16]}..., not {str(remote.sha256)[:16]}...")
 
 
 def _go_on(url: str, part: Path, remote: "Remote", progress: Callable[..., Any]) -> None:

@@ -1,101 +1,18 @@
-"""Settings of data that comes in files: where they are, how they are fetched, what their columns mean."""
+"""Settings of data that comes in files: what is in which file, and what its columns mean."""
 
 import re
 import zoneinfo
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, computed_field, model_validator
+from pydantic import BeforeValidator, Field
 
-from refinepoi.core.spec import Count, Spec
-from refinepoi.dataset.files import find_file, fingerprint, first_line, split_header
-from refinepoi.dataset.protocol_spec import CleaningSpec, Day, ProtocolSpec, SampleSpec
-
-NAUTICAL = "longitude"
-"""Zone by whole hours of longitude, for data that tells no zone."""
-
-
-def _as_tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-class Remote(Spec):
-    """A published file. It is fetched only where its checksum is pinned."""
-
-    file: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,120}$", description="name in the cache folder")
-    sets: Literal["path", "places.path"] = Field(description="the setting it stands in for")
-    urls: Annotated[tuple[Annotated[str, Field(pattern=r"^https?://")], ...], BeforeValidator(_as_tuple)]
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = Field(description="null: not known, not fetched")
-    max_bytes: Count = Field(description="a longer answer is refused")
-    rows: Count | None = Field(
-        description="check-ins the authors count in it; another number is refused; null: unknown"
-    )
-
-
-class FromFiles(Spec):
-    """Data outside the project: its content is part of the artifact's identity, not only its path."""
-
-    path: Annotated[str, Field(min_length=1)] | None = Field(description="null: only with download=true")
-    download: bool = Field(description="fetch `remote` into `cache` where `path` is null")
-    cache: Annotated[str, Field(min_length=1)]
-    remote: Annotated[tuple[Remote, ...], BeforeValidator(_as_tuple)]
-    by_hand: str = Field(description="how to get the data without `download`")
-
-    def located(self, setting: str, path: str | None) -> Path | None:
-        """The file or folder of a setting, in the cache where it is null and `download` is on."""
-        if path is not None:
-            return Path(path).expanduser()
-        remote = next((r for r in self.remote if r.sets == setting), None)
-        return self.cached(remote) if self.download and remote else None
-
-    def cached(self, remote: Remote) -> Path:
-        return Path(self.cache).expanduser() / self.kind / remote.file  # type: ignore[attr-defined]
-
-    def wanted(self) -> list[Remote]:
-        """What `download` has to fetch: pinned files of settings without a path."""
-        return [r for r in self.remote if self.download and self._setting(r.sets) is None]
-
-    def _setting(self, name: str) -> str | None:
-        value: Any = self
-        for part in name.split("."):
-            value = getattr(value, part, None)
-        return value
-
-    def files(self) -> list[Path]:
-        """The files that are there, in a fixed order."""
-        raise NotImplementedError
-
-    @computed_field  # type: ignore[prop-decorator]
-    @property
-    def fingerprint(self) -> dict[str, str]:
-        """sha256 of each file, pinned for what is not fetched yet: changed data is never answered from the store."""
-        there = {file.name: fingerprint(file) for file in self.files()}
-        return there | {r.file: r.sha256 for r in self.wanted() if r.sha256 and r.file not in there}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _accept_own_dump(cls, value: Any) -> Any:
-        """Leaves `fingerprint` out. A list comes as a tuple, since past this point pydantic takes it for Python's."""
-        if not isinstance(value, dict):
-            return value
-        return {k: _as_tuple(v) for k, v in value.items() if k != "fingerprint"}
-
-    def missing_path(self) -> list[str]:
-        """Problems of a null path or of `download`."""
-        if not self.download:
-            fetchable = " or dataset.download=true" if any(r.sha256 for r in self.remote) else ""
-            fault = f"dataset.path: has no value; give dataset.path=...{fetchable}. {self.by_hand}"
-            return [fault] if self.path is None else []
-        if not self.remote and self.path is None:
-            return [f"dataset.download: no address is known for {self._name()}. {self.by_hand}"]
-        return [
-            f"dataset.download: no sha256 is pinned for {r.file}, so it is not fetched. {self.by_hand}"
-            for r in self.wanted()
-            if r.sha256 is None
-        ]
-
-    def _name(self) -> str:
-        return str(getattr(self, "kind", "this data"))
+from refinepoi.core.errors import DataError
+from refinepoi.core.spec import Spec
+from refinepoi.dataset.files import find_file, first_line, split_header
+from refinepoi.dataset.protocol_spec import CleaningSpec, Day, Listed, ProtocolSpec, SampleSpec
+from refinepoi.dataset.remote_spec import FromFiles
+from refinepoi.dataset.time_format import NAUTICAL, tells_utc
 
 
 class Columns(Spec):
@@ -128,7 +45,7 @@ class Places(Spec):
     columns: PlaceColumns
     separator: Literal[",", ";", "tab", "|"]
     encoding: Literal["utf-8", "latin-1"]
-    header: Annotated[tuple[str, ...] | None, BeforeValidator(_as_tuple)]
+    header: Annotated[tuple[str, ...] | None, Listed]
     category_format: Literal["plain", "gowalla"] = Field(
         description="gowalla: a list of {'url': '/categories/89', 'name': 'Craft Shop'}, of which the first is taken"
     )
@@ -144,7 +61,7 @@ class TextDataset(FromFiles):
     columns: Columns
     separator: Literal[",", ";", "tab", "|"]
     encoding: Literal["utf-8", "latin-1"]
-    header: Annotated[tuple[str, ...] | None, BeforeValidator(_as_tuple)] = Field(
+    header: Annotated[tuple[str, ...] | None, Listed] = Field(
         description="column names of a file without a header line; null: line 1"
     )
     time_format: str = Field(min_length=2, description="strftime codes, or `epoch` for seconds since 1970")
@@ -163,34 +80,48 @@ class TextDataset(FromFiles):
     def place_file(self) -> Path | None:
         return self.located("places.path", self.places.path) if self.places else None
 
-    def files(self) -> list[Path]:
-        found = []
-        for path in (self.checkin_file(), self.place_file()):
+    def by_role(self) -> dict[str, Path]:
+        found: dict[str, Path] = {}
+        for role, path in (("path", self.checkin_file()), ("places.path", self.place_file())):
             if path is not None and path.is_dir():
-                found += sorted(path.glob("*.parquet"))
+                found |= {f"{role}/{file.name}": file for file in sorted(path.glob("*.parquet"))}
             elif path is not None and path.is_file():
-                found.append(path)
+                found[role] = path
         return found
+
+    def checkin_files(self) -> list[Path]:
+        return [file for role, file in self.by_role().items() if role.split("/")[0] == "path"]
 
     def problems(self) -> list[str]:
         if faults := self.missing_path():
             return faults
         checkins, places = self.checkin_file(), self.place_file()
         awaited = {self.cached(r) for r in self.wanted()}
-        there = [f for f in self.files() if f != places]
+        there = self.checkin_files()
         if not there and checkins not in awaited:
             return [f"dataset.path: no file '{self.path}'; give a file, plain, .gz, .zip or .parquet. {self.by_hand}"]
         faults = self._column_problems("dataset", there[0], self.columns, self.header) if there else []
         if self.places is not None:
             if places is None or (not places.is_file() and places not in awaited):
                 faults.append(f"dataset.places.path: no file '{self.places.path}'. {self.by_hand}")
+            elif places == checkins:
+                faults.append("dataset.places.path: is the file of check-ins; give another, or dataset.places=null")
             elif places.is_file():
                 faults += self._column_problems("dataset.places", places, self.places.columns, self.places.header)
         elif self.columns.latitude is None or self.columns.longitude is None:
             faults.append(
                 "dataset.columns.latitude: give latitude and longitude columns, or a file of places with them"
             )
-        return [*faults, *self._zone_problems()]
+        return [*faults, *self._doubled_columns(), *self._zone_problems()]
+
+    def _doubled_columns(self) -> list[str]:
+        named = {key: getattr(self.columns, key) for key in ("user", "poi", "latitude", "longitude", "time")}
+        return [
+            f"dataset.columns.{key}: is column '{name}', as dataset.columns.{other}; name the column of each"
+            for n, (key, name) in enumerate(named.items())
+            for other in list(named)[:n]
+            if name is not None and name == named[other]
+        ]
 
     def _column_problems(
         self, key: str, file: Path, columns: Columns | PlaceColumns, header: tuple[str, ...] | None
@@ -199,17 +130,27 @@ class TextDataset(FromFiles):
             return []  # read_rows names a missing column; opening parquet takes polars, too heavy for a check
         part = self if key == "dataset" else self.places
         assert part is not None
-        line = first_line(file, part.encoding, self.member if key == "dataset" else None)
+        try:
+            line = first_line(file, part.encoding, self.member if key == "dataset" else None)
+        except DataError as error:
+            return [f"{key}.path: {error}"]
         if line is None:
-            return [f"{key}.path: '{file}' cannot be read as {part.encoding} text; check encoding, ending and member"]
-        names = header or split_header(line, part.separator)
+            return [f"{key}.path: '{file}' cannot be read as {part.encoding} text; check {key}.encoding"]
+        names = list(header or split_header(line, part.separator))
+        if doubled := sorted({name for name in names if names.count(name) > 1}):
+            return [f"{key}.header: '{file}' has two columns '{doubled[0]}'; mend its first line, or give {key}.header"]
         return [
-            f"{key}.columns.{column}: no column '{name}' in '{file}'; it has {', '.join(names[:20])}"
+            f"{key}.columns.{column}: no column '{name}' in '{file}'; it has {', '.join(names[:20])}{_hint(column)}"
             for column, name in columns.model_dump().items()
             if name is not None and name not in names
         ]
 
     def _zone_problems(self) -> list[str]:
+        if self.time_is == "local" and tells_utc(self.time_format):
+            return [
+                f"dataset.time_is: local, but times of dataset.time_format={self.time_format!r} tell UTC; give "
+                "dataset.time_is=utc, or a time_format without %z, Z or epoch"
+            ]
         if (self.columns.timezone is None) == (self.timezone is None):
             return [
                 "dataset.timezone: give this (all rows) or dataset.columns.timezone (a column), exactly one of them"
@@ -222,29 +163,52 @@ class TextDataset(FromFiles):
         return []
 
 
+def _hint(column: str) -> str:
+    if column != "timezone":
+        return ""
+    return "; where no column tells, give dataset.columns.timezone=null dataset.timezone=America/New_York, say"
+
+
+def _published(value: Any) -> Any:
+    """A preset of `dataset/protocol` cuts and splits raw check-ins, and says so."""
+    if isinstance(value, dict) and "split" in value:
+        raise ValueError(
+            "a published split is taken as it is; choose samples with dataset.protocol.samples=sthgcn, llm4poi or gnpr "
+            "instead of dataset/protocol, or split raw check-ins (dataset=nyc_raw)"
+        )
+    return value
+
+
 class SplitDataset(FromFiles):
     """A published split, taken as it is: three files in the folder (or .zip) `path`, plain or .gz."""
 
     kind: Literal["nyc", "tky"]
-    names: Annotated[tuple[str, str, str], BeforeValidator(_as_tuple)] = Field(description="train, validation, test")
+    names: Annotated[tuple[str, str, str], Listed] = Field(description="train, validation, test")
     cleaning: CleaningSpec
-    protocol: SampleSpec
+    protocol: Annotated[SampleSpec, BeforeValidator(_published)]
 
-    def files(self) -> list[Path]:
+    def by_role(self) -> dict[str, Path]:
         place = self.located("path", self.path)
         if place is not None and place.is_file():
-            return [place]
-        found = [find_file(place, name) for name in self.names] if place else []
-        return [file for file in found if file is not None]
+            return {"path": place}
+        found = {name: find_file(place, name) for name in self.names} if place else {}
+        return {f"path/{name}": file for name, file in found.items() if file is not None}
+
+    def checkins(self) -> set[tuple[str, str]]:
+        if set(self.fingerprint) != {"path"}:
+            return super().checkins()
+        return {(self.fingerprint["path"], name) for name in self.names}
 
     def problems(self) -> list[str]:
         if faults := self.missing_path():
             return faults
         place = self.located("path", self.path)
         *first, last = self.names
-        remedy = f"give the folder that holds {', '.join(first)} and {last}, plain or .gz"
-        if place is None or place in {self.cached(r) for r in self.wanted()} or place.is_file():
+        remedy = f"give the folder that holds {', '.join(first)} and {last}, plain or .gz, or the .zip of all three"
+        if place is None or place in {self.cached(r) for r in self.wanted()}:
             return []
+        if place.is_file():
+            return [] if place.suffix == ".zip" else [f"dataset.path: '{self.path}' is one file, no .zip; {remedy}"]
         if not place.is_dir():
             return [f"dataset.path: no folder '{self.path}'; {remedy}"]
         missing = [name for name in self.names if find_file(place, name) is None]
@@ -261,17 +225,19 @@ class LbsnDataset(FromFiles):
     cleaning: CleaningSpec
     protocol: ProtocolSpec
 
-    def files(self) -> list[Path]:
-        paths = self.located("path", self.path), self.located("places.path", self.places.path)
-        return [path for path in paths if path is not None and path.is_file()]
+    def by_role(self) -> dict[str, Path]:
+        paths = {role: self.located(role, value) for role, value in self._settings().items()}
+        return {role: path for role, path in paths.items() if path is not None and path.is_file()}
 
     def problems(self) -> list[str]:
         if faults := self.missing_path():
             return faults
-        settings = (("path", self.path), ("places.path", self.places.path))
-        there = set(self.files())
+        there = self.by_role()
         return [
             f"dataset.{setting}: no file '{value}'. {self.by_hand}"
-            for setting, value in settings
-            if self.located(setting, value) not in there
+            for setting, value in self._settings().items()
+            if setting not in there
         ]
+
+    def _settings(self) -> dict[str, str | None]:
+        return {"path": self.path, "places.path": self.places.path}

@@ -54,11 +54,12 @@ def _sha256(file: Path, _size: int, _changed: int) -> str:
 
 
 def first_line(file: Path, encoding: str, member: str | None = None) -> str | None:
-    """The first line, None where the file is not text in this encoding."""
+    """The first line, None where it is not text in this encoding. DataError: the file cannot be opened."""
+    with open_bytes(file, member) as stream:
+        line = stream.readline(LONGEST_LINE)
     try:
-        with open_bytes(file, member) as stream:
-            return stream.readline(LONGEST_LINE).decode(_with_bom(encoding)).rstrip("\r\n")
-    except (DataError, UnicodeDecodeError):
+        return line.decode(_with_bom(encoding)).rstrip("\r\n")
+    except UnicodeDecodeError:
         return None
 
 

@@ -2,9 +2,10 @@
 
 `selected_checkins` [n, 4]: user, hour of the week (1-168), venue, category, counted from 1; `selected_venue_IDs` gives
 the Foursquare id of a venue. The file holds neither dates nor places. Places come from `raw_POIs.txt` of the same
-release. Dates are made up: the order of a user's rows is taken as the order of time, and a new week begins where the
-hour falls back. The clock is local; UTC is set equal to it. So gaps and the order between users mean little here:
-split by user (`dataset/protocol=leave_one_out`, the option's default).
+release. Dates are made up: the order of a user's rows is taken as the order of time, a new week begins where the hour
+falls back, and rows of one hour are a second apart, so that they keep their order. The clock is local; UTC is set equal
+to it. So gaps and the order between users mean little here: split by user (`dataset/protocol=leave_one_out`, the
+option's default).
 """
 
 from datetime import datetime
@@ -56,8 +57,12 @@ def made_up(user: npt.NDArray[np.int64], hour: npt.NDArray[np.int64]) -> npt.NDA
     falls = (np.diff(hour[order], prepend=0) < 0) & ~new_user
     week = np.cumsum(falls)
     week -= np.maximum.accumulate(np.where(new_user, week, 0))
+    begin = (week * HOURS + hour[order] - 1) * 3600
+    rows = np.arange(len(user))
+    new_hour = new_user | (np.diff(begin, prepend=-1) != 0)
+    behind = rows - np.maximum.accumulate(np.where(new_hour, rows, 0))
     seconds = np.empty(len(user), np.int64)
-    seconds[order] = (week * HOURS + hour[order] - 1) * 3600
+    seconds[order] = begin + np.minimum(behind, 3599)
     return seconds
 
 

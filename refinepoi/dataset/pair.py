@@ -12,13 +12,17 @@ import numpy as np
 import polars as pl
 
 from refinepoi.artifacts.trajectories import CHECKINS, QUERIES, SPLITS, Trajectories
+from refinepoi.core.errors import DataError
 from refinepoi.dataset.assemble import split_counts
 
+SAME = 0.001
+"""More equal check-ins (user, POI, second) than this share are no coincidence."""
 TEST = SPLITS.index("test")
 
 
 def pair(train: Trajectories, test: Trajectories) -> Trajectories:
-    """One artifact of both. Raises nothing of its own: each part has its samples."""
+    """One artifact of both. DataError where the two hold the same check-ins."""
+    refuse_same(train, test)
     names = [str(part.facts["protocol"]["dataset"]) for part in (train, test)]
     if names[0] == names[1]:
         names = [f"{names[0]}-train", f"{names[1]}-test"]
@@ -49,14 +53,42 @@ def pair(train: Trajectories, test: Trajectories) -> Trajectories:
     return Trajectories(checkins, pl.concat(pois), pl.concat(users), ordered, facts)
 
 
+def refuse_same(train: Trajectories, test: Trajectories) -> None:
+    """The same data in another file or format would be tested on what it was trained on."""
+    first, second = (
+        pl.DataFrame(
+            {
+                "user": part.users["user_id"].gather(part.checkins["user"]),
+                "poi": part.pois["poi_id"].gather(part.checkins["poi"]),
+                "utc": part.checkins["utc"],
+            }
+        )
+        for part in (train, test)
+    )
+    if train.facts["protocol"]["dataset"] == test.facts["protocol"]["dataset"] == "city":
+        return  # simulated people and places are only numbered
+    equal = second.join(first, on=["user", "poi", "utc"], how="semi").height
+    if equal > SAME * second.height:
+        raise DataError(
+            f"dataset.test: {equal} of {second.height} check-ins are in dataset.train, too; give data of another city"
+        )
+
+
 def _facts(
     train: Trajectories, test: Trajectories, names: list[str], checkins: pl.DataFrame, queries: pl.DataFrame
 ) -> dict[str, Any]:
     parts = {"train": train.facts, "test": test.facts}
+    both = [part.facts["protocol"] for part in (train, test)]
+    protocol = {
+        key: both[0].get(key) if both[0].get(key) == both[1].get(key) else f"{both[0].get(key)} -> {both[1].get(key)}"
+        for key in dict.fromkeys([*both[0], *both[1]])
+        if key not in ("seed", "files")
+    }
+    lost = [*train.facts["counts"]["unseen"][:1], *test.facts["counts"]["unseen"][1:]]
     categories = [set(part.pois["category"]) for part in (train, test)]
     return {
         "protocol": {
-            **train.facts["protocol"],
+            **protocol,
             "dataset": " -> ".join(names),
             "split": "cross-city",
             "parts": {name: facts["protocol"] for name, facts in parts.items()},
@@ -68,6 +100,7 @@ def _facts(
                 for step in facts["counts"]["steps"]
             ],
             "splits": split_counts(checkins, queries),
+            "unseen": lost,
             "shared_categories": len(categories[0] & categories[1]),
             "new_categories": len(categories[1] - categories[0]),
         },

@@ -87,8 +87,8 @@ def apply_protocol(rows: pl.DataFrame, protocol: "ProtocolSpec", steps: "Steps")
     steps.add("frequent POIs and users", rows)
     if not rows.height:
         raise DataError(
-            f"no check-in is left by protocol.min_poi_checkins={protocol.min_poi_checkins} and "
-            f"protocol.min_user_checkins={protocol.min_user_checkins}; lower them"
+            f"no check-in is left by dataset.protocol.min_poi_checkins={protocol.min_poi_checkins} and "
+            f"dataset.protocol.min_user_checkins={protocol.min_user_checkins}; lower them"
         )
     shares = protocol.train_share, protocol.validation_share
     early = protocol.split == "time" and protocol.split_rows == "all"
@@ -98,6 +98,12 @@ def apply_protocol(rows: pl.DataFrame, protocol: "ProtocolSpec", steps: "Steps")
     steps.add("isolated check-ins dropped", rows)
     rows = cut_trajectories(rows, protocol.gap_hours, protocol.min_trajectory)
     steps.add("short trajectories dropped", rows)
+    if not rows.height:
+        raise DataError(
+            f"no check-in is left by dataset.protocol.isolation_hours={protocol.isolation_hours:g} and "
+            f"dataset.protocol.min_trajectory={protocol.min_trajectory} (trajectories end at pauses over "
+            f"dataset.protocol.gap_hours={protocol.gap_hours:g}); lower min_trajectory"
+        )
     if protocol.split != "time":
         return split_by_user(rows, protocol.split)
     return rows if early else split_by_time(rows, *shares)

@@ -1,9 +1,9 @@
 """Settings of cleaning and protocol (docs/method.md section 4): which rows stay, how they are split, what is asked."""
 
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from refinepoi.core.spec import Count, NonNegative, Positive, Share, Spec
 
@@ -17,6 +17,14 @@ def _check_day(text: str) -> str:
 
 
 Day = Annotated[str, AfterValidator(_check_day)]
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Listed = BeforeValidator(_as_tuple)
+"""A tuple may be written as a list: inside a model whose validator looked at its dict, strict pydantic refuses it."""
 
 
 class CleaningSpec(Spec):
@@ -35,17 +43,9 @@ class SampleSpec(Spec):
 
     samples: Literal["sthgcn", "llm4poi", "gnpr"]
     train_queries: Literal["last", "every"] = Field(description="train samples: last visits, or all but the first")
-    activity_groups: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field(
+    activity_groups: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Listed] = Field(
         description="cuts between groups of users by number of training trajectories, as shares; empty: one group"
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _accept_lists(cls, value: object) -> object:
-        """A list comes as a tuple, since a model validated inside a validated dict takes it for Python's."""
-        return (
-            {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()} if isinstance(value, dict) else value
-        )
 
     @model_validator(mode="after")
     def _cuts_rise(self) -> Self:

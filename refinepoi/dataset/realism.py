@@ -12,8 +12,8 @@ import numpy.typing as npt
 import polars as pl
 
 from refinepoi.artifacts.trajectories import Trajectories
+from refinepoi.core.earth import EARTH_KM
 
-EARTH_KM = 6371.0
 HOUR_WIDTH = 1.0
 """Standard deviation, in hours, of the kernel around the target's time of day."""
 

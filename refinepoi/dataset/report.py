@@ -7,6 +7,15 @@ import polars as pl
 
 from refinepoi.core.errors import DataError
 
+REMEDIES = {
+    "unparsable time": "look at dataset.time_format and dataset.columns.time",
+    "unknown time zone": "look at dataset.columns.timezone and dataset.timezone",
+    "coordinate out of range": "look at dataset.columns.latitude and dataset.columns.longitude",
+    "coordinate is no number": "look at dataset.columns.latitude and dataset.columns.longitude",
+    "time out of range": "look at dataset.cleaning.earliest and dataset.cleaning.latest",
+}
+"""What to do where most rows fail for one reason: the settings are more likely wrong than the data."""
+
 
 @dataclass
 class Report:
@@ -54,9 +63,12 @@ class Report:
         reasons = ", ".join(f"{count} {reason}" for reason, count in commonest[:5]) + (
             ", ..." if len(commonest) > 5 else ""
         )
+        reason, count = commonest[0]
+        remedy = REMEDIES.get(reason, "Mend the data") if 2 * count > self.rows_read else "Mend the data"
+        remedy = remedy[:1].upper() + remedy[1:]
         raise DataError(
             f"{total} of {self.rows_read} rows are {'unusable' if kind == 'bad' else 'duplicates'} ({reasons}){place}. "
-            f"Mend the data, or raise {setting} (now {share:g})"
+            f"{remedy}, or raise {setting} (now {share:g})"
         )
 
     def rows_by_place(self) -> list[dict[str, Any]]:

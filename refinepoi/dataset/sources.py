@@ -54,7 +54,7 @@ def read_text(spec: "TextDataset", report: Report) -> Iterator[pl.DataFrame]:
     absent = [pl.lit("").alias(c) for c in ("category", "category_id", "latitude", "longitude") if c not in columns]
     place_file = spec.place_file()
     venues = read_venues(place_file, spec.places, report) if spec.places and place_file else None
-    for file in (f for f in spec.files() if f != place_file):
+    for file in spec.checkin_files():
         for found in read_rows(file, columns, spec.separator, spec.encoding, spec.header, spec.member):
             report.rows_read += found.total
             report.add("bad", found.bad)
@@ -66,11 +66,11 @@ def read_text(spec: "TextDataset", report: Report) -> Iterator[pl.DataFrame]:
 
 def read_lbsn(spec: "LbsnDataset", report: Report) -> Iterator[pl.DataFrame]:
     """A prepared city of LBSN2Vec: made-up weeks, places from the release's list."""
-    checkins, places = spec.files()
-    rows = read_mat(checkins, spec.monday).with_columns(category=pl.lit(""))
+    files = spec.by_role()
+    rows = read_mat(files["path"], spec.monday).with_columns(category=pl.lit(""))
     report.rows_read += rows.height
     rows = rows.with_columns(latitude=pl.lit(""), longitude=pl.lit(""))
-    rows = fill_in(rows, read_venues(places, spec.places, report), spec.places.required, report)
+    rows = fill_in(rows, read_venues(files["places.path"], spec.places, report), spec.places.required, report)
     yield check_rows(add_times(rows, "epoch", "utc", "0"), spec.cleaning, report)
 
 

@@ -35,7 +35,17 @@ class PairDataset(Spec):
 
     def problems(self) -> list[str]:
         parts = (("train", self.train), ("test", self.test))
-        return [fault.replace("dataset.", f"dataset.{name}.", 1) for name, part in parts for fault in part.problems()]
+        faults = [fault.replace("dataset.", f"dataset.{name}.", 1) for name, part in parts for fault in part.problems()]
+        if not faults and _content(self.train) & _content(self.test):
+            faults.append("dataset.test: is the data of dataset.train; give another file, or another seed of the city")
+        return faults
+
+
+def _content(part: OneDataset) -> set[tuple[str, str]]:
+    """What the check-ins come from, such that equal data is equal here."""
+    if isinstance(part, CityDataset):
+        return {("city", str(part.seed))}
+    return part.checkins()
 
 
 DatasetSpec = Annotated[

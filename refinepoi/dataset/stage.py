@@ -7,7 +7,8 @@ from refinepoi.artifacts.files import write_json
 from refinepoi.artifacts.trajectories import SPLITS, Trajectories
 from refinepoi.core.errors import DataError
 from refinepoi.core.stage import Context, stage
-from refinepoi.dataset.file_spec import FromFiles, LbsnDataset, SplitDataset, TextDataset
+from refinepoi.dataset.file_spec import LbsnDataset, SplitDataset, TextDataset
+from refinepoi.dataset.remote_spec import FromFiles
 from refinepoi.dataset.spec import CityDataset, DatasetSpec, OneDataset, PairDataset
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("refinepoi")
 
 
-@stage(version=2, makes=Trajectories, name="make_trajectories")
+@stage(version=3, makes=Trajectories, name="make_trajectories")
 def make_trajectories(context: Context, spec: DatasetSpec) -> None:
     """Writes the Trajectories and `report.json`. Raises DataError where the data is unusable, naming file and line."""
     from refinepoi.dataset.download import fetch_all
@@ -76,10 +77,12 @@ def checked_rows(spec: OneDataset, report: "Report", steps: "Steps") -> "tuple[p
             blocks = sources.read_lbsn(spec, report)
     rows, names = clean.number_names(blocks)
     report.refuse_beyond("bad", spec.cleaning.max_bad_share, "dataset.cleaning.max_bad_share")
-    refuse_other_count(spec, report.rows_read)
+    compare_count(spec, report.rows_read)
     if not rows.height:
         raise DataError(f"no usable check-in among {report.rows_read} rows of the {spec.kind} data; give other data")
     steps.add("usable rows", rows)
+    if not isinstance(spec, LbsnDataset):  # its UTC is made up
+        clean.remark_clocks(rows, report)
     if isinstance(spec, TextDataset) and spec.region is not None:
         from refinepoi.dataset.regions import inside
 
@@ -98,13 +101,16 @@ def checked_rows(spec: OneDataset, report: "Report", steps: "Steps") -> "tuple[p
     return rows, names
 
 
-def refuse_other_count(spec: OneDataset, rows_read: int) -> None:
-    """A fetched file with another number of check-ins than its authors count is not the published one."""
+def compare_count(spec: OneDataset, rows_read: int) -> None:
+    """
+    A fetched file with another number of check-ins than its authors count is refused; one that was given may be a part.
+    """
     if not isinstance(spec, FromFiles):
         return
-    for remote in spec.wanted():
-        if remote.sets == "path" and remote.rows is not None and remote.rows != rows_read:
+    for remote in (r for r in spec.remote if r.sets == "path" and r.rows not in (None, rows_read)):
+        if remote in spec.wanted():
             raise DataError(f"{remote.file}: {rows_read} rows, published with {remote.rows}; delete it from the cache")
+        log.warning("dataset.path: %d rows; its authors count %d in %s", rows_read, remote.rows, remote.file)
 
 
 def protocol_facts(spec: OneDataset) -> dict[str, Any]:
@@ -123,6 +129,8 @@ def protocol_facts(spec: OneDataset) -> dict[str, Any]:
 
 def tell(context: Context, facts: dict[str, Any]) -> None:
     """Counts into the curve and a table; a line on the console where rows were unusable."""
+    from refinepoi.dataset.clean import MOST_CLOCKS_OFF
+
     counts, report = facts["counts"], facts["report"]
     context.log.metrics({f"{split}_{what}": n for split, row in counts["splits"].items() for what, n in row.items()}, 0)
     columns = ["step", "checkins", "users", "pois"]
@@ -132,4 +140,6 @@ def tell(context: Context, facts: dict[str, Any]) -> None:
     levels = {"bad": logging.WARNING, "duplicates": logging.INFO, "left_out": logging.INFO, "remarks": logging.INFO}
     for kind, level in levels.items():
         for reason, count in report[kind].items():
-            log.log(level, "%s: %d of %d rows: %s (see report.json)", context.stage, count, report["rows_read"], reason)
+            urgent = logging.WARNING if reason.endswith(MOST_CLOCKS_OFF) else level
+            total = report["rows_read"]
+            log.log(urgent, "%s: %d of %d rows: %s (see report.json)", context.stage, count, total, reason)

@@ -9,9 +9,10 @@ import re
 
 import polars as pl
 
+from refinepoi.dataset.time_format import NAUTICAL, tells_offset, tells_utc
+
 MINUTES = r"^[+-]?\d{1,4}(\.0+)?$"
 LEAST, MOST = -12 * 60, 14 * 60
-NAUTICAL = "longitude"
 
 
 def add_times(rows: pl.DataFrame, time_format: str, time_is: str, timezone: str | None) -> pl.DataFrame:
@@ -19,9 +20,8 @@ def add_times(rows: pl.DataFrame, time_format: str, time_is: str, timezone: str 
     rows: text columns `time` and, where `timezone` is None, `timezone` (minutes from UTC or zone names; both may
     occur). Adds `utc` and `local` (Int64, null where `time_problem` says why).
     """
-    clock, says_offset = _parse(time_format)
-    is_utc = says_offset or time_is == "utc"
-    rows = rows.with_columns(clock=clock)
+    is_utc = tells_utc(time_format) or time_is == "utc"
+    rows = rows.with_columns(clock=_parse(time_format))
     if timezone == NAUTICAL:
         longitude = pl.col("longitude").cast(pl.String).str.strip_chars().cast(pl.Float64, strict=False)
         hours = (longitude.clip(-180, 180) / 15).round()
@@ -78,15 +78,13 @@ def _with_offsets(rows: pl.DataFrame, is_utc: bool) -> pl.DataFrame:
     )
 
 
-def _parse(time_format: str) -> tuple[pl.Expr, bool]:
-    """The clock in seconds, and whether the text itself tells the distance from UTC."""
+def _parse(time_format: str) -> pl.Expr:
+    """The clock in seconds."""
     text = pl.col("time").cast(pl.String).str.strip_chars().fill_null("")
     if time_format == "epoch":
-        return text.cast(pl.Float64, strict=False).floor().cast(pl.Int64, strict=False), True
-    says_offset = "%z" in time_format or "%:z" in time_format or "%#z" in time_format or "%s" in time_format
-    zulu = time_format.endswith("Z")  # a literal Z, as in 2010-07-24T13:45:06Z
-    kind = pl.Datetime("us", "UTC" if says_offset else None)
-    return text.str.strptime(kind, time_format, strict=False).dt.epoch("s"), says_offset or zulu
+        return text.cast(pl.Float64, strict=False).floor().cast(pl.Int64, strict=False)
+    kind = pl.Datetime("us", "UTC" if tells_offset(time_format) else None)
+    return text.str.strptime(kind, time_format, strict=False).dt.epoch("s")
 
 
 def _zone_offset(zone: str, is_utc: bool) -> pl.Expr:

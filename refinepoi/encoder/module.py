@@ -25,7 +25,10 @@ UNIFORMITY_ROWS = 2048
 
 
 class ContrastiveEncoder(pl.LightningModule):
-    """features float32 [P, F]; blocks: column ranges that feature dropout may hide; groups int64 [P], -1: none."""
+    """
+    features float32 [P, F]; blocks: column ranges that feature dropout may hide; groups int64 [P], -1: none; trained
+    bool [P]: POIs that may be drawn (those of a test city may not).
+    """
 
     features: Tensor
     groups: Tensor
@@ -37,6 +40,7 @@ class ContrastiveEncoder(pl.LightningModule):
         features: npt.NDArray[np.float32],
         blocks: Sequence[tuple[int, int]],
         groups: npt.NDArray[np.int64],
+        trained: npt.NDArray[np.bool_],
         train: Pairs,
         held: Pairs,
     ) -> None:
@@ -46,8 +50,10 @@ class ContrastiveEncoder(pl.LightningModule):
         self.network = Network((width, *spec.hidden, spec.dimensions), spec.seed)
         self.register_buffer("features", torch.from_numpy(features), persistent=False)
         self.register_buffer("groups", torch.from_numpy(groups), persistent=False)
+        self.held_pairs = held
         held = held.take(generator(spec.seed, "validation order").permutation(len(held)))
         self.register_buffer("held", torch.from_numpy(np.stack([held.first, held.second])), persistent=False)
+        self.trained = np.flatnonzero(trained)
         self.known, self.known_and_held = Known(train, size), Known(train.join(held), size)
         self._order: tuple[int, Tensor, Tensor] | None = None
 
@@ -68,7 +74,7 @@ class ContrastiveEncoder(pl.LightningModule):
         weights, temperature = self.spec.positives, self.spec.temperature
         draws = torch.Generator(device=self.device)
         draws.manual_seed(int(generator(self.spec.seed, "dropout", f"{self.current_epoch}-{step}").integers(2**63)))
-        pairs, singles = self._batch(step)
+        pairs, singles = self.batch(step)
         loss = torch.zeros((), device=self.device)
         if weights.covisit > 0:
             one, other = self._view(pairs.flatten(), draws).chunk(2)
@@ -89,11 +95,11 @@ class ContrastiveEncoder(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         vectors = encode(self.network, self.features)
-        every = max(1, len(vectors) // UNIFORMITY_ROWS)
+        every = max(1, len(self.trained) // UNIFORMITY_ROWS)
         self.log("alignment", alignment(vectors[self.held[0]], vectors[self.held[1]]))
-        self.log("uniformity", uniformity(vectors[::every]))
+        self.log("uniformity", uniformity(vectors[self.trained[::every]]))
 
-    def _batch(self, step: int) -> tuple[Tensor, Tensor]:
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """(pairs int64 [2, B], single POIs int64 [<= B]) of this step of the current epoch."""
         epoch, size = self.current_epoch, self.spec.batch_size
         if self._order is None or self._order[0] != epoch:
@@ -101,8 +107,8 @@ class ContrastiveEncoder(pl.LightningModule):
             weights = self.train_pairs.count.astype(np.float64) ** self.spec.count_power
             rows = draws.choice(len(weights), self.steps * size, p=weights / weights.sum())
             pairs = np.stack([self.train_pairs.first[rows], self.train_pairs.second[rows]])
-            rounds = math.ceil(self.steps * size / len(self.features))
-            singles = np.stack([draws.permutation(len(self.features)) for _ in range(rounds)]).ravel()
+            rounds = math.ceil(self.steps * size / len(self.trained))
+            singles = self.trained[np.stack([draws.permutation(len(self.trained)) for _ in range(rounds)]).ravel()]
             self._order = epoch, torch.from_numpy(pairs).to(self.device), torch.from_numpy(singles).to(self.device)
         _, all_pairs, all_singles = self._order
         part = slice(step * size, (step + 1) * size)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from refinepoi.core.earth import EARTH_KM
 from refinepoi.core.seeding import generator
 from refinepoi.encoder.loss import alignment, uniformity
 from refinepoi.encoder.pairs import Known, Pairs
@@ -16,7 +17,6 @@ from refinepoi.encoder.pairs import Known, Pairs
 QUERIES = 10_000
 """Most POIs whose neighbours are looked up; a seeded sample beyond."""
 CHUNK = 1024
-EARTH_KM = 6371.0088
 
 
 def quality_of(

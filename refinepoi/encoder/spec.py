@@ -1,11 +1,14 @@
 """Fields of the encoder stage."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, computed_field, model_validator
+from pydantic import Field, model_validator
 
-from refinepoi.core.pinned import content_of, problems_with
+from refinepoi.core.pinned import Pinned
 from refinepoi.core.spec import Count, NonNegative, Positive, Spec
+
+VERSION = 2
+"""Of the stage train_encoder."""
 
 
 class PositivesSpec(Spec):
@@ -47,25 +50,15 @@ class ContrastiveSpec(Spec):
     patience: Count = Field(description="epochs without a lower validation loss until training stops")
 
 
-class FittedEncoder(Spec):
+class FittedEncoder(Pinned):
     """The network of an earlier run, not trained again: POIs that came later get vectors beside those of then."""
+
+    key: ClassVar[str] = "encoder.network"
+    stage: ClassVar[str] = "train_encoder"
+    version: ClassVar[int] = VERSION
 
     kind: Literal["fitted"]
     network: Annotated[str, Field(min_length=1, description="folder of a stored artifact of the stage train_encoder")]
-
-    @computed_field  # type: ignore[prop-decorator]
-    @property
-    def content(self) -> str:
-        """Digest of the stored files; empty where there are none."""
-        return content_of(self.network, "train_encoder")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _accept_own_dump(cls, value: Any) -> Any:
-        return {k: v for k, v in value.items() if k != "content"} if isinstance(value, dict) else value
-
-    def problems(self) -> list[str]:
-        return problems_with("encoder.network", self.network, "train_encoder")
 
 
 EncoderSpec = Annotated[ContrastiveSpec | FittedEncoder, Field(discriminator="kind")]

@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from refinepoi.artifacts.trajectories import SPLITS, Trajectories
+from refinepoi.core.earth import EARTH_KM
 from refinepoi.evaluation.spec import StrataSpec
 
 Ints = npt.NDArray[np.int64]
-EARTH_KM = 6371.0088
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from refinepoi.artifacts.trajectories import Trajectories
+from refinepoi.core.earth import EARTH_KM
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
-EARTH_KM = 6371.0088
 TRAIN = 0
 
 

@@ -1,26 +1,25 @@
 """FeatureMap: everything fitted on training check-ins that turns POIs and their visits into feature columns.
 
-It is stored beside the features, so that a POI that opens later is described by the same columns on the same scale
-(docs/method.md section 2). A POI without visits gets the visiting hours of its category.
+It is stored with the features: `features=fitted` describes POIs that open later by the same columns on the same scale
+(docs/method.md section 2). POIs outside training (`in_train` false: a test city's) are described by it and never fitted
+on. A POI without visits gets the visiting hours of its category, one of an unseen category the column of no category.
 """
 
 import json
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from refinepoi.artifacts.files import read_json, write_json
+from refinepoi.artifacts.trajectories import UNKNOWN
 from refinepoi.features.category import bag_matrix, category_names, vocabulary, words
 from refinepoi.features.space import centre_of, local_kilometres, sphere, waves
-from refinepoi.features.spec import FeaturesSpec
+from refinepoi.features.spec import BlocksSpec
 from refinepoi.features.time import mixed, profile, sums_by, visit_waves
 
 Matrix = npt.NDArray[np.float64]
-FILE = "feature_map.json"
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Block:
 
 @dataclass(frozen=True)
 class FeatureMap:
-    spec: FeaturesSpec
+    spec: BlocksSpec
     categories: list[str]
     words: list[str]
     centre: tuple[float, float]
@@ -56,20 +55,22 @@ class FeatureMap:
     blocks: dict[str, Block]
 
     @classmethod
-    def fit(cls, pois: pl.DataFrame, visits: pl.DataFrame, spec: FeaturesSpec) -> Self:
+    def fit(cls, pois: pl.DataFrame, visits: pl.DataFrame, spec: BlocksSpec) -> Self:
         """`visits`: training check-ins, columns poi (row of `pois`), user and local."""
-        names = category_names(pois)
+        trained = pois["in_train"].to_numpy()
+        inside = pois.filter(trained)
+        names = category_names(inside)
         known = vocabulary([[name] for name in names])
         started = cls(
             spec,
             categories=known,
             words=vocabulary([words(name) for name in names]),
-            centre=centre_of(pois["latitude"].to_numpy(), pois["longitude"].to_numpy()),
-            profiles=_profiles(names, known, visits, spec.time.harmonics, spec.time.prior_visits),
+            centre=centre_of(inside["latitude"].to_numpy(), inside["longitude"].to_numpy()),
+            profiles=_profiles(category_names(pois), known, visits, spec.time.harmonics, spec.time.prior_visits),
             blocks={},
         )
         blocks = {
-            name: Block.fit(raw, weight, standardise=name == "popularity")
+            name: Block.fit(raw[trained], weight, standardise=name == "popularity")
             for name, (raw, weight) in started._raw(pois, visits).items()
         }
         return replace(started, blocks=blocks)
@@ -81,7 +82,8 @@ class FeatureMap:
 
     def _raw(self, pois: pl.DataFrame, visits: pl.DataFrame) -> dict[str, tuple[Matrix, float]]:
         """Block name -> (columns before normalisation, weight), without the blocks of weight 0."""
-        spec, names = self.spec, category_names(pois)
+        spec, known = self.spec, {*self.categories, ""}
+        names = [name if name in known else UNKNOWN for name in category_names(pois)]
         half = spec.location.weight * (0.5**0.5 if spec.location.scales_km else 1.0)  # two blocks share the weight
         latitude, longitude = pois["latitude"].to_numpy(), pois["longitude"].to_numpy()
         kilometres = local_kilometres(latitude, longitude, self.centre)
@@ -91,7 +93,7 @@ class FeatureMap:
         counted = visits.group_by("poi").agg(pl.len().alias("visits"), pl.col("user").n_unique().alias("users"))
         popularity = np.zeros((pois.height, 2))
         popularity[counted["poi"].to_numpy()] = counted.select("visits", "users").to_numpy()
-        of_category, of_words = [[name] for name in names], [words(name) for name in names]
+        of_category, of_words = [[name] for name in names], [words(name) for name in category_names(pois)]
         raw = {
             "category": (bag_matrix(of_category, self.categories, spec.category.columns), spec.category.weight),
             "words": (bag_matrix(of_words, self.words, spec.words.columns), spec.words.weight),
@@ -102,16 +104,21 @@ class FeatureMap:
         }
         return {name: (matrix, weight) for name, (matrix, weight) in raw.items() if weight > 0 and matrix.shape[1]}
 
-    def save(self, folder: Path) -> None:
-        plain = {**self.__dict__, "spec": self.spec.model_dump(mode="json")}
-        write_json(folder / FILE, {**plain, "blocks": [(name, asdict(block)) for name, block in self.blocks.items()]})
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it, for `artifacts.Features.map`."""
+        return {
+            **self.__dict__,
+            "spec": self.spec.model_dump(mode="json"),
+            "centre": list(self.centre),
+            "blocks": [[name, asdict(block)] for name, block in self.blocks.items()],
+        }
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        plain = read_json(folder / FILE)
-        plain["spec"] = FeaturesSpec.model_validate_json(json.dumps(plain["spec"]))
-        plain["blocks"] = {name: Block(**block) for name, block in plain["blocks"]}
-        return cls(**{**plain, "centre": tuple(plain["centre"])})
+    def of(cls, plain: dict[str, Any]) -> Self:
+        """What `plain` gave."""
+        spec = BlocksSpec.model_validate_json(json.dumps(plain["spec"]))
+        blocks = {name: Block(**block) for name, block in plain["blocks"]}
+        return cls(**{**plain, "spec": spec, "centre": tuple(plain["centre"]), "blocks": blocks})
 
 
 def _profiles(
@@ -119,7 +126,7 @@ def _profiles(
 ) -> dict[str, list[float]]:
     """Visit sums of each category, mixed with those of all visits, which stand under ""."""
     index = {name: i for i, name in enumerate(["", *known])}
-    of_poi = np.array([index[name] for name in names])
+    of_poi = np.array([index.get(name, 0) for name in names])  # an unseen one has no visits
     each = visit_waves(visits["local"].to_numpy(), harmonics)
     sums = sums_by(of_poi[visits["poi"].to_numpy()], each, len(index))
     overall = sums.sum(0, keepdims=True)

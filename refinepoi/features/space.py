@@ -10,8 +10,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from refinepoi.core.earth import EARTH_KM
+
 Vector = npt.NDArray[np.float64]
-EARTH_KM = 6371.0088
 
 
 def sphere(latitude: Vector, longitude: Vector) -> Vector:

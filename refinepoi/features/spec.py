@@ -1,10 +1,14 @@
 """Fields of the features stage. A block of weight 0 is left out."""
 
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from refinepoi.core.pinned import Pinned
 from refinepoi.core.spec import Count, NonNegative, Positive, Spec
+
+VERSION = 2
+"""Of the stage make_features."""
 
 
 class CategorySpec(Spec):
@@ -40,7 +44,10 @@ class TransitionsSpec(Spec):
     hours: Positive = Field(description="longest gap between two visits that count as one transition")
 
 
-class FeaturesSpec(Spec):
+class BlocksSpec(Spec):
+    """Columns and scales are fitted on this catalogue and its training check-ins."""
+
+    kind: Literal["blocks"]
     category: CategorySpec
     words: WordsSpec
     location: LocationSpec
@@ -54,3 +61,17 @@ class FeaturesSpec(Spec):
         if not any(block.weight > 0 for block in blocks):
             raise ValueError("every block has weight 0: give at least one, such as features.category.weight, a value")
         return self
+
+
+class FittedFeatures(Pinned):
+    """The columns and scales of an earlier run: POIs that came later are described as those of then were."""
+
+    key: ClassVar[str] = "features.map"
+    stage: ClassVar[str] = "make_features"
+    version: ClassVar[int] = VERSION
+
+    kind: Literal["fitted"]
+    map: Annotated[str, Field(min_length=1, description="folder of a stored artifact of the stage make_features")]
+
+
+FeaturesSpec = Annotated[BlocksSpec | FittedFeatures, Field(discriminator="kind")]

@@ -80,7 +80,7 @@ def records(experiment: Experiment) -> dict[str, dict[str, Any]]:
     """name -> {stage, key, hit, arguments} of every artifact that the goal needs."""
     store = PlannedStore(Path(experiment.runtime.store).absolute(), experiment.runtime)
     pipeline = Pipeline(experiment, store)
-    if hasattr(pipeline, experiment.goal):
+    if hasattr(Pipeline, experiment.goal):  # the class: asking the instance would hide errors
         getattr(pipeline, experiment.goal)
     return store.records
 

@@ -80,16 +80,12 @@ def _facts(ids: SemanticIds) -> list[tuple[str, str]]:
     facts = [
         (f"Level {level + 1}", f"{used[level]:,} of {h * w:,} cells used") for level, (h, w) in enumerate(ids.grids)
     ]
-    report = ids.report.get("ids", {})
+    report, prefixed = ids.report.get("ids", {}), ids.report.get("prefixes", [])
     if "collision_rate_before" in report:
         facts.append(("Collisions at first", f"{report['collision_rate_before']:.1%}"))
     facts.append((f"Collisions after {ids.policy.replace('_', ' ')}", f"{ids.collision_rate:.1%}"))
-    for key, name in (
-        ("level_1_nicc", "NICC, level 1"),
-        ("nicc", "NICC, whole ID"),
-    ):
-        if report.get(key) is not None:
-            facts.append((name, f"{report[key]:.1f} × chance"))
+    for prefixes, name in ((prefixed[:1], "NICC, level 1"), (prefixed[-1:], "NICC, whole ID")):
+        facts += [(name, f"{prefix['nicc']:.1f} × chance") for prefix in prefixes if prefix["nicc"] is not None]
     return facts
 
 

@@ -139,6 +139,9 @@ class CategorySpace:
         space = VectorSpace(self.vectors[rows] - quantizer.means.decode(upper), quantizer.within)
         return space.below(codes[rows, top:], np.arange(len(rows)), level - top)
 
+    def of_vectors(self, level: int) -> bool:
+        return level >= self.quantizer.top
+
 
 def _lay_out(vectors: F32, counts: npt.NDArray[np.int64], grids: Grids, epochs: int, seed: int) -> I32:
     """Cells of categories, int32 [K, T]: the most frequent get one each, the others that of the nearest of those."""

@@ -13,7 +13,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from refinepoi.quantizer.lattice import Lattice
+from refinepoi.quantizer.lattice import ROW_STEP, Lattice
 from refinepoi.quantizer.winners import F64
 
 INK, MUTED, PAPER, LAND = "#22252b", "#6b7280", "#ffffff", "#f3f4f6"
@@ -106,29 +106,24 @@ def bar(figure: Figure, axes: Axes, scale: ScalarMappable, label: str, whole: bo
     beside.set_label(label, color=MUTED, fontsize=9)
 
 
-def quiet(axes: Axes, ticks: bool = False) -> None:
-    """No frame; ticks only where asked for."""
+def quiet(axes: Axes) -> None:
+    """No frame and no ticks."""
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.tick_params(labelsize=8, colors=MUTED, length=0)
-    if ticks:
-        axes.xaxis.set_major_locator(MaxNLocator(9, integer=True))
-        axes.yaxis.set_major_locator(MaxNLocator(9, integer=True))
-    else:
-        axes.set_xticks([])
-        axes.set_yticks([])
+    axes.set_xticks([])
+    axes.set_yticks([])
 
 
 def row_and_column(axes: Axes, lattice: Lattice) -> None:
     """Name the axes of a grid; a folded line has none, and rows of hexagons lie closer than columns."""
-    quiet(axes, ticks=True)
+    quiet(axes)
     if shown_shape(lattice) != (lattice.height, lattice.width):
-        quiet(axes)
         axes.set_xlabel("cells in rows of the line", color=MUTED, fontsize=9)
         return
-    if lattice.topology == "hexagonal":
-        rows = np.arange(0, lattice.height, max(1, lattice.height // 8))
-        axes.set_yticks(rows * 3**0.5 / 2, [str(row) for row in rows])
+    rows, columns = (np.arange(0, cells, -(-cells // 9)) for cells in (lattice.height, lattice.width))
+    axes.set_yticks(rows * ROW_STEP[lattice.topology], [str(row) for row in rows])
+    axes.set_xticks(columns, [str(column) for column in columns])
     axes.set_xlabel("column", color=MUTED, fontsize=9)
     axes.set_ylabel("row", color=MUTED, fontsize=9)
 

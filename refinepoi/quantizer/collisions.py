@@ -8,6 +8,7 @@
 Distances are squared distances of residuals to the nodes; random codes have no vectors and use grid distance instead.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -39,6 +40,9 @@ class Space(Protocol):
     def below(self, codes: I32, rows: Rows, level: int) -> I32:
         """[n, L - level - 1] codes under `level`, chosen anew after a move there."""
 
+    def of_vectors(self, level: int) -> bool:
+        """Whether distances at `level` are those of vectors: only then may near nodes not be neighbours."""
+
 
 @dataclass(frozen=True, eq=False)
 class VectorSpace:
@@ -53,6 +57,9 @@ class VectorSpace:
     def below(self, codes: I32, rows: Rows, level: int) -> I32:
         deeper = Codebooks(self.books.grids[level + 1 :], self.books.weights[level + 1 :])
         return deeper.encode(self.books.residual(self.x[rows], codes[rows], level + 1))
+
+    def of_vectors(self, level: int) -> bool:
+        return True
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +77,9 @@ class GridSpace:
 
     def below(self, codes: I32, rows: Rows, level: int) -> I32:
         return codes[rows, level + 1 :]
+
+    def of_vectors(self, level: int) -> bool:
+        return False
 
 
 def squared_distances(x: F32, weights: F32) -> F64:
@@ -96,15 +106,21 @@ def resolve(
     return Resolved(codes, np.zeros(len(codes), bool), grids)
 
 
+def check_room(pois: int, grids: tuple[tuple[int, int], ...], before: int = 0) -> None:
+    """Raises UserError where so many POIs, beside those `before`, cannot have an ID each."""
+    room = math.prod(height * width for height, width in grids)
+    if pois + before > room:
+        given = f" beside {before} whose IDs are given" if before else ""
+        raise UserError(
+            f"quantizer.levels: {pois} POIs{given} do not fit into {room} IDs; "
+            "add a level or enlarge the grids, or choose quantizer.collisions=suffix"
+        )
+
+
 def nearest_free(codes: I32, grids: tuple[tuple[int, int], ...], space: Space, taken: I32 | None = None) -> I32:
     """Codes without collisions, among themselves and with those `taken`; deterministic. See the head of this file."""
     sizes, before = [h * w for h, w in grids], 0 if taken is None else len(taken)
-    if len(codes) + before > np.prod(sizes, dtype=np.float64):
-        given = f" beside {before} whose IDs are given" if before else ""
-        raise UserError(
-            f"quantizer.levels: {len(codes)} POIs{given} do not fit into {int(np.prod(sizes))} IDs; "
-            "add a level or enlarge the grids, or choose quantizer.collisions=suffix"
-        )
+    check_room(len(codes), grids, before)
     codes = codes.copy()
     for level in range(len(sizes)):
         room = int(min(np.prod(sizes[level + 1 :], dtype=np.float64), len(codes) + before))

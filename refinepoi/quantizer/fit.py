@@ -97,8 +97,9 @@ def som_of(spec: SomFields, grids: Grids, device: Device, level: int) -> BatchSO
     """The map of one level, not yet trained."""
     height, width = grids[level]
     return BatchSOM(
-        height, width, epochs=spec.epochs, sigma_start=at_level(spec.sigma_start, level) * max(height, width),
-        sigma_end=at_level(spec.sigma_end, level), decay=spec.decay, init=spec.init, topology=spec.topology,
+        height, width, epochs=spec.epochs,
+        sigma_start=at_level(spec.sigma_start, level, len(grids)) * max(height, width),
+        sigma_end=at_level(spec.sigma_end, level, len(grids)), decay=spec.decay, init=spec.init, topology=spec.topology,
         schedule=spec.schedule, search=spec.search, batch_rows=spec.batch_rows, device=device, seed=spec.seed + level,
     )  # fmt: skip
 
@@ -119,7 +120,8 @@ def minisom_level(spec: MiniSomSpec, grids: Grids, on_epoch: OnEpoch, residual: 
 
     return fit_minisom(
         residual, grids[level], training=spec.training, epochs=spec.epochs, init=spec.init,
-        sigma_start=spec.sigma_start * max(grids[level]), sigma_end=at_level(spec.sigma_end, level),
+        sigma_start=at_level(spec.sigma_start, level, len(grids)) * max(grids[level]),
+        sigma_end=at_level(spec.sigma_end, level, len(grids)),
         learning_rate=spec.learning_rate, seed=spec.seed, on_epoch=level_report(on_epoch, level),
     )  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 from refinepoi.core.errors import UserError
 from refinepoi.quantizer.quality import Report
-from refinepoi.quantizer.spec import QualitySpec
+from refinepoi.quantizer.spec import FitSpec, MiniSomSpec, QualitySpec, SomSpec
 
 FEWER_COLLISIONS = 0.2
 """What growing final sigmas are for: so many fewer collisions than residual k-means (docs/method.md section 3)."""
@@ -36,10 +36,10 @@ def stop_if_asked(warnings: list[str], spec: QualitySpec) -> None:
         raise UserError("semantic IDs: " + "; ".join(warnings) + " (quantizer.quality.gate=warn goes on)")
 
 
-def findings_of(report: Report) -> list[str]:
+def findings_of(report: Report, spec: FitSpec) -> list[str]:
     """What the figures say, in words: whether a map with growing sigma keeps its promise against residual k-means."""
     peer = report["beside"].get("residual_kmeans")
-    if peer is None or not str(report["quantizer"]).endswith("som"):
+    if peer is None or not isinstance(spec, SomSpec | MiniSomSpec):
         return []
     ours, theirs = (figures["ids"]["collision_rate_before"] for figures in (report, peer))
     start = f"before the policy {ours:.1%} of places share their ID, with residual k-means {theirs:.1%}"

@@ -91,6 +91,9 @@ class GroundSpace:
         within = np.clip((at - low) / size, 0, BELOW_ONE)
         return Ground(self.ground.grids[level + 1 :], self.ground.knots).codes(within)
 
+    def of_vectors(self, level: int) -> bool:
+        return False
+
 
 @dataclass(frozen=True, eq=False)
 class GeographicQuantizer:

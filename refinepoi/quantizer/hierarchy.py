@@ -30,10 +30,6 @@ class Codebooks:
     def levels(self) -> int:
         return len(self.grids)
 
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        return tuple(h * w for h, w in self.grids)
-
     def encode(self, x: npt.ArrayLike) -> I32:
         """Winners level by level: [N, D] -> int32 [N, levels]."""
         table = as_table(x)
@@ -81,6 +77,6 @@ def fit_levels(x: F32, grids: tuple[tuple[int, int], ...], fit_level: FitLevel) 
     return Codebooks(grids, tuple(weights))
 
 
-def at_level(values: tuple[float, ...], level: int) -> float:
-    """The value of a level; the last one serves all deeper levels."""
-    return values[min(level, len(values) - 1)]
+def at_level(values: tuple[float, ...], level: int, levels: int) -> float:
+    """The value of one of `levels`; fewer values than levels are spread evenly from the first level to the last."""
+    return float(np.interp(level, np.linspace(0, levels - 1, len(values)), values))

@@ -99,7 +99,7 @@ def extend(
 
 def reference_of(places: Places, quantizer: Quantizer, first: I32, final: I32, unseen: float | None) -> Drift:
     """
-    What drift is measured against. first, final: codes before and after the policy; unseen: unexplained variance of
+    What drift is measured against. first, final: codes before and after the policy; unseen: root mean square error of
     POIs held out, None where none were (that of the training POIs, which is smaller, stands in).
     """
     known, levels = places.trained, first.shape[1]
@@ -109,7 +109,7 @@ def reference_of(places: Places, quantizer: Quantizer, first: I32, final: I32, u
     return {
         "spread": spread,
         "error": distance(vectors, quantizer.decode(final[known, :levels])),
-        "error_unseen": seen if unseen is None else spread * float(np.sqrt(unseen)),
+        "error_unseen": seen if unseen is None else unseen,
     }
 
 

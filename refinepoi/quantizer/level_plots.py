@@ -113,12 +113,15 @@ def category_map(lattice: Lattice, codes: Codes, categories: npt.NDArray[np.str_
     figure, (axes,) = panels(1, 1, f"Commonest category of each level-1 cell ({pure})", 5.4, 3.7)
     draw_colours(axes, lattice, rgba)
     row_and_column(axes, lattice)
-    handles = [Patch(color=palette[n], label=f"{plain(names[n])[:28]} ({leads[n]} cells)") for n in shown]
+    handles = [
+        Patch(color=palette[n], label=f"{plain(names[n])[:28]} ({leads[n]} {'cell' if leads[n] == 1 else 'cells'})")
+        for n in shown
+    ]
     if leads.sum() > leads[shown].sum():
         handles.append(Patch(color=OTHER, label=f"{int((leads > 0).sum()) - len(shown)} others"))
     for share in (0.25, 0.5, 1.0):
         handles.append(Patch(color=OTHER, alpha=0.12 + 0.88 * share, label=f"{share:.0%} of the cell's places"))
-    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False, fontsize=9, labelcolor=INK)
+    figure.legend(handles=handles, loc="outside right upper", frameon=False, fontsize=9, labelcolor=INK)
     return figure
 
 

@@ -109,7 +109,7 @@ def fit_som(som: BatchSOM, x: npt.ArrayLike, on_epoch: OnEpoch | None = None, **
     """Train `som` on x [N, D] through Lightning, calmly: no files, no bars, no lines. `trainer`: further arguments."""
     module = SomModule(som, Rows.survey(x), on_epoch)
     accelerator = "gpu" if pick(som.device).type == "cuda" else "cpu"
-    with _calm():
+    with calm():
         pl.Trainer(
             max_epochs=som.epochs,
             logger=False,
@@ -124,7 +124,7 @@ def fit_som(som: BatchSOM, x: npt.ArrayLike, on_epoch: OnEpoch | None = None, **
 
 
 @contextmanager
-def _calm() -> Iterator[None]:
+def calm() -> Iterator[None]:
     """Lightning reports devices and ends of runs at INFO: nothing a user of one stage among many needs."""
     # Lightning 2.6 builds torch's LeafSpec, which torch 2.13 deprecates; Lightning's to mend.
     leaf = r"`isinstance\(treespec, LeafSpec\)` is deprecated"

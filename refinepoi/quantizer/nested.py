@@ -145,6 +145,9 @@ class NestedSpace:
         left = self.vectors[rows] - self.quantizer.decode(codes[rows], level + 1)
         return self.quantizer.codes_below(left, self.quantizer.keys(codes[rows], level + 1), level + 1)
 
+    def of_vectors(self, level: int) -> bool:
+        return True
+
 
 def _step(left: F32, keys: npt.NDArray[np.int64], maps: Maps) -> tuple[I32, F32]:
     """Winners int32 [N] of one level and what they leave [N, D]."""

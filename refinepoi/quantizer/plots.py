@@ -98,14 +98,13 @@ def _name_regions(
 ) -> None:
     """Write the most frequent categories where they are densest against all places, without overlap."""
     height, width = shown_shape(lattice)
-    shown = Lattice(height, width)
     names, kind = np.unique(np.array(categories), return_inverse=True)
     kind = kind.ravel()
     counts = np.bincount(kind)
-    everywhere = _blur(codes, shown)
+    everywhere = _blur(codes, lattice)  # along the line where it is drawn folded
     taken: list[tuple[float, float]] = []
     for number in np.argsort(-counts, kind="stable"):
-        here = _blur(codes[kind == number], shown)
+        here = _blur(codes[kind == number], lattice)
         # Names are put where the category is frequent and more so than elsewhere.
         peak = int((here * here / (everywhere + 1e-9)).argmax())
         row, column = divmod(peak, width)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from refinepoi.core.earth import EARTH_KM
 from refinepoi.core.seeding import generator
 from refinepoi.quantizer.hierarchy import I32
 from refinepoi.quantizer.places import Places
@@ -19,7 +20,7 @@ from refinepoi.quantizer.winners import F64
 
 Mask = npt.NDArray[np.bool_]
 Rows = npt.NDArray[np.int64]
-PARTNERS, SOURCES, EARTH_KM = 20, 20_000, 6371.0088
+PARTNERS, SOURCES = 20, 20_000
 QUANTILES = {"min": 0.0, "q25": 0.25, "median": 0.5, "q75": 0.75, "q90": 0.9, "max": 1.0}
 
 

@@ -2,11 +2,15 @@
 
 Definitions (docs/method.md section 3), for every kind of quantizer:
 * quantization error: mean |x - x'|, x' decoded from the codes down to this level (for residual levels that is the
-  distance of the level's residual to its winner); unexplained variance: sum |x - x'|^2 over sum |x - mean|^2. Kinds
+  distance of the level's residual to its winner); root mean square error: of the same distances; unexplained
+  variance: its square over the mean |x - mean|^2 of the places learned from, for places held out too, so that one
+  place alone has a figure; None where those learned from are all the same. Kinds
   that do not look at vectors decode to the mean of what they learned under the prefix: on the places they learned
   from, prefixes with one place each have no error at all; read the held-out figures of those.
 * topographic error: share of places whose nearest and second nearest node, by the distance the quantizer itself uses,
-  are not neighbours. Neighbours are the eight around a cell (six on a hexagonal lattice); None for random codes.
+  are not neighbours. Neighbours are the eight around a cell (six on a hexagonal lattice); None where that distance is
+  not one of vectors but of the grid or the ground itself (random and geographic codes, the levels of categories), for
+  there it is 0 by construction.
 * trustworthiness and neighbourhood preservation: `neighbourhood.py`; below level 1 of what the level sees, the
   residual, and None where the cells of a level mean something else under each prefix.
 * perplexity: exp of the entropy of cell use; as many equally used cells would be used as surprisingly.
@@ -18,7 +22,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from refinepoi.quantizer.collisions import GridSpace, Space
+from refinepoi.quantizer.collisions import Space
 from refinepoi.quantizer.hierarchy import I32
 from refinepoi.quantizer.lattice import Lattice
 from refinepoi.quantizer.neighbourhood import neighbourhood_kept
@@ -29,10 +33,15 @@ from refinepoi.quantizer.winners import F32
 
 Report = dict[str, Any]
 BLOCK = 8192
+ROUNDING = 1e-12
+"""A variance below this share of the mean square is float32's rounding."""
 
 
-def level_report(places: Places, codes: I32, quantizer: Quantizer) -> list[Report]:
-    """One report a level. codes: int32 [N, L] of `places`, as encoded (before collisions were resolved)."""
+def level_report(places: Places, codes: I32, quantizer: Quantizer, variance: float) -> list[Report]:
+    """
+    One report a level. codes: int32 [N, L] of `places`, as encoded (before collisions were resolved); variance: that of
+    the places learned from.
+    """
     x = places.vectors
     space = quantizer.space(places)
     reports: list[Report] = []
@@ -45,7 +54,8 @@ def level_report(places: Places, codes: I32, quantizer: Quantizer) -> list[Repor
             {
                 "grid": f"{height}x{width}",
                 "quantization_error": float(np.sqrt(np.square(left.astype(np.float64)).sum(1)).mean()),
-                "unexplained_variance": share_left(x, left),
+                "rms_error": mean_square(left) ** 0.5,
+                "unexplained_variance": share_left(left, variance),
                 "topographic_error": topographic_error(space, codes, level, lattice),
                 "topographic_neighbours": lattice.neighbours,
                 "trustworthiness": kept.get("trustworthiness"),
@@ -60,8 +70,8 @@ def level_report(places: Places, codes: I32, quantizer: Quantizer) -> list[Repor
 
 
 def topographic_error(space: Space, codes: I32, level: int, lattice: Lattice) -> float | None:
-    """Share of rows whose two nearest nodes are not adjacent; None on a map of one node and for random codes."""
-    if lattice.nodes < 2 or isinstance(space, GridSpace) or not len(codes):
+    """Share of rows whose two nearest nodes are not adjacent; None on one node and where `space` knows no vectors."""
+    if lattice.nodes < 2 or not space.of_vectors(level) or not len(codes):
         return None
     apart = 0
     for start in range(0, len(codes), BLOCK):
@@ -96,14 +106,27 @@ def collision_rate(codes: I32) -> float:
     return float(shared(codes).mean())
 
 
-def share_left(x: F32, left: F32) -> float:
-    """Share of the variance of x [N, D] that is in `left` [N, D], which decoding left over."""
-    total = float(np.square(x - x.mean(0, dtype=np.float64)).sum())
-    return float(np.square(left.astype(np.float64)).sum()) / max(total, 1e-300)
+def mean_square(rows: npt.NDArray[np.floating]) -> float:
+    """Mean squared length of rows [N, D]."""
+    return float(np.square(rows, dtype=np.float64).sum(1).mean())
 
 
-def id_report(places: Places, first: I32, final: I32, quantizer: Quantizer) -> Report:
-    """Whole IDs. first: int32 [N, L] before, final: [N, L, or L + 1 with a suffix] after the collision policy."""
+def variance_of(x: F32) -> float:
+    """Mean squared distance of rows [N, D] to their mean; 0 where that is no more than float32's rounding."""
+    variance = mean_square(x - x.mean(0, dtype=np.float64))
+    return variance if variance > ROUNDING * mean_square(x) else 0.0
+
+
+def share_left(left: F32, variance: float) -> float | None:
+    """What decoding left over, [N, D], as a share of the variance of the places learned from."""
+    return mean_square(left) / variance if variance > 0 else None
+
+
+def id_report(places: Places, first: I32, final: I32, quantizer: Quantizer, variance: float) -> Report:
+    """
+    Whole IDs. first: int32 [N, L] before, final: [N, L, or L + 1 with a suffix] after the collision policy; variance:
+    that of the places learned from.
+    """
     x, levels = places.vectors, len(quantizer.grids)
     sizes = np.unique(first, axis=0, return_counts=True)[1]
     return {
@@ -115,6 +138,6 @@ def id_report(places: Places, first: I32, final: I32, quantizer: Quantizer) -> R
         "collision_rate": collision_rate(final),
         "moved_share": float((final[:, :levels] != first).any(1).mean()),
         "prefix_changed_share": float((final[:, : levels - 1] != first[:, : levels - 1]).any(1).mean()),
-        "unexplained_variance_before": share_left(x, x - quantizer.decode(first)),
-        "unexplained_variance": share_left(x, x - quantizer.decode(final[:, :levels])),
+        "unexplained_variance_before": share_left(x - quantizer.decode(first), variance),
+        "unexplained_variance": share_left(x - quantizer.decode(final[:, :levels]), variance),
     }

@@ -14,11 +14,11 @@ from refinepoi.core.seeding import generator
 from refinepoi.quantizer.collisions import Resolved, resolve
 from refinepoi.quantizer.continuity import continuity, distance_agreement
 from refinepoi.quantizer.fit import fit
-from refinepoi.quantizer.gate import findings_of, warnings_of
+from refinepoi.quantizer.gate import findings_of, stop_if_asked, warnings_of
 from refinepoi.quantizer.hierarchy import I32
 from refinepoi.quantizer.places import Places
 from refinepoi.quantizer.prefixes import prefix_report
-from refinepoi.quantizer.quality import Report, id_report, level_report, shared
+from refinepoi.quantizer.quality import Report, id_report, level_report, shared, variance_of
 from refinepoi.quantizer.quantizer import Quantizer
 from refinepoi.quantizer.spec import FitSpec, KMeansSpec, RandomSpec, RqVaeSpec
 
@@ -37,16 +37,19 @@ RQVAE_ROWS = 500_000
 def make_report(spec: FitSpec, places: Places, quantizer: Quantizer, first: I32, resolved: Resolved) -> Report:
     """
     Plain numbers by name; `quality.py`, `neighbourhood.py`, `prefixes.py` and `continuity.py` say what they mean.
-    first: int32 [N, L], the codes of `places` before the collision policy.
+    first: int32 [N, L], the codes of `places` before the collision policy. Raises UserError where the gate says stop,
+    before anything else is fitted.
     """
     report: Report = {
         "quantizer": spec.kind,
         "collisions": spec.collisions,
         "topology": quantizer.topology,
         **measure(places, quantizer, first, resolved.codes),
-        "held_out": held_out(places, spec.quality.held_out, quantizer, lambda known: fit(spec, known)),
         "beside": {},
     }
+    report["warnings"] = warnings_of(report, spec.quality)
+    stop_if_asked(report["warnings"], spec.quality)
+    report["held_out"] = held_out(places, spec.quality.held_out, quantizer, _fitter(spec))
     for peer in peers_of(spec, quantizer, len(places)):
         other = fit(peer, places)
         codes = other.encode(places)
@@ -55,18 +58,18 @@ def make_report(spec: FitSpec, places: Places, quantizer: Quantizer, first: I32,
             **measure(places, other, codes, final),
             "held_out": held_out(places, spec.quality.held_out, other, _fitter(peer)),
         }
-    report["warnings"] = warnings_of(report, spec.quality)
-    report["findings"] = findings_of(report)
+    report["findings"] = findings_of(report, spec)
     return report
 
 
 def measure(places: Places, quantizer: Quantizer, first: I32, final: I32) -> Report:
     """Levels as encoded; prefixes and IDs as given out."""
+    variance = variance_of(places.known.vectors)
     return {
-        "levels": level_report(places, first, quantizer),
+        "levels": level_report(places, first, quantizer, variance),
         "prefixes": _prefixes(places, final, quantizer),
         "ids": {
-            **id_report(places, first, final, quantizer),
+            **id_report(places, first, final, quantizer, variance),
             "level_1_spearman": distance_agreement(places.vectors, final, quantizer.grids),
         },
     }
@@ -89,7 +92,7 @@ def held_out(places: Places, share: float, quantizer: Quantizer, refit: Callable
     return {
         "places": int(away.sum()),
         "second_fit": again,
-        "levels": level_report(places[away], codes[away], quantizer),
+        "levels": level_report(places[away], codes[away], quantizer, variance_of(places[~away].vectors)),
         "prefixes": _prefixes(places, codes, quantizer, away),
         "ids": {"collision_rate_before": float(shared(codes)[away].mean())},
     }

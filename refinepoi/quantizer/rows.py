@@ -15,6 +15,8 @@ BLOCK = 8192
 LARGEST_BLOCK = 65536
 LARGEST, LEAST_SPREAD = 1e30, 1e-30
 """Squares and their inverses of what lies between are float32 numbers, with room for sums."""
+LEAST_SHARE = 1e-5
+"""Of the mean's length. float32 resolves 6e-8 of it: wider numbers spread less than this would stand on 200 steps."""
 
 
 def block_size(nodes: int) -> int:
@@ -49,11 +51,17 @@ class Rows:
         for number, block in enumerate(blocks(table)):
             away = block - mean  # float64: also right where squares leave the range of float32
             norms[number * BLOCK : number * BLOCK + len(block)] = np.einsum("nd,nd->n", away, away)
-        largest = float(np.sqrt(norms.max()))
+        largest, distance = float(np.sqrt(norms.max())), float(np.linalg.norm(mean))
+        loses = not np.can_cast(table.dtype, np.float32)
+        if loses and largest < LEAST_SHARE * distance and not _all_same(table):
+            raise DataError(
+                f"vectors lie {distance:.3g} from zero and, as float32, {largest:.3g} from their mean at most: they "
+                f"can hardly be told apart; subtract the mean first, in {table.dtype}"
+            )
         if 0 < largest < LEAST_SPREAD:
             raise DataError(f"vectors differ by {largest:.3g} at most, below {LEAST_SPREAD}: multiply them first")
         scale = float(2.0 ** np.round(np.log2(largest))) if largest > 0 else 1.0
-        longest = float(np.linalg.norm(mean)) + largest
+        longest = distance + largest
         return cls(table, mean, (norms / scale**2).astype(np.float32), scale, longest)
 
     def __len__(self) -> int:
@@ -90,6 +98,11 @@ def as_table(x: npt.ArrayLike) -> npt.NDArray[np.generic]:
             f"vectors: row {bad[0]}{more} is not finite or larger than {LARGEST:g}; remove, repair or scale such rows"
         )
     return table
+
+
+def _all_same(table: npt.NDArray[np.generic]) -> bool:
+    """Whether all rows are equal as they were given."""
+    return all(bool((table[start : start + BLOCK] == table[0]).all()) for start in range(0, len(table), BLOCK))
 
 
 def blocks(table: npt.NDArray[np.generic]) -> Iterator[F32]:

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from refinepoi.core.seeding import generator
 from refinepoi.quantizer.kmeans import fit_kmeans
-from refinepoi.quantizer.module import _calm
+from refinepoi.quantizer.module import calm
 from refinepoi.quantizer.places import F32
 from refinepoi.quantizer.quantizer import Grids
 from refinepoi.quantizer.rqvae import Autoencoder, RqVaeQuantizer
@@ -134,7 +134,7 @@ def fit_rqvae(
 ) -> RqVaeQuantizer:
     """rows: float32 [N, D]. `on_epoch` gets the means of an epoch by name. On CPU: the same bytes every time."""
     module = RqVaeModule(spec, torch.from_numpy(np.ascontiguousarray(rows, np.float32)), grids, on_epoch)
-    with _calm():
+    with calm():
         pl.Trainer(
             max_epochs=spec.epochs, accelerator="cpu", devices=1, logger=False, enable_checkpointing=False,
             enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,

@@ -44,15 +44,17 @@ class BatchSOM:
     topology: "rectangular", "toroidal" (opposite edges join) or "hexagonal".
     schedule: "plain", or "multi_resolution": coarse grids and few rows first, a third of the time.
     search: "exact", or "local": look only near the last winner, for maps of 64 x 64 and more; the first and the last
-        pass stay exact, and so does `predict`.
+        pass stay exact, and so do those whose rows or grid are others than the pass before ("multi_resolution") and
+        `predict`.
     batch_rows: rows of a mini-batch; None: all rows make one update.
     device: "auto" (the GPU when there is one), "cpu" or "cuda". It does not change the map.
 
     Attributes after `fit`: weights_ float32 [height * width, D], row-major; sigmas_ [epochs], of each epoch's last
     update; quantization_errors_: mean distance to the winner before the updates of each epoch, one per epoch.
 
-    Rows must be finite, real and at most 1e30 in size (DataError otherwise); any real dtype and memory layout is taken
-    and computed as float32. There may be fewer rows than cells. Equal distances go to the lowest node number.
+    Rows must be finite, real and at most 1e30 in size (DataError otherwise, and where float32 would wipe out how they
+    differ, far from zero); any real dtype and memory layout is taken and computed as float32. There may be fewer rows
+    than cells. Equal distances go to the lowest node number.
 
     >>> import numpy as np
     >>> points = np.random.default_rng(0).random((500, 3))
@@ -111,6 +113,7 @@ class BatchSOM:
 
     def predict(self, x: npt.ArrayLike) -> npt.NDArray[np.int32]:
         """Winner of each row: int32 [N]."""
+        self._check_fitted()
         table = as_table(x)
         if table.shape[1] != self.weights_.shape[1]:
             raise UserError(f"vectors have {table.shape[1]} columns, the map was trained on {self.weights_.shape[1]}")
@@ -118,7 +121,7 @@ class BatchSOM:
 
     def transform(self, x: npt.ArrayLike) -> npt.NDArray[np.int32]:
         """Row and column of each winner: int32 [N, 2]."""
-        return np.stack(np.divmod(self.predict(x), self.width), 1).astype(np.int32)
+        return np.stack(np.divmod(self.predict(x), self.lattice.width), 1).astype(np.int32)
 
     def fit_predict(self, x: npt.ArrayLike, y: object = None) -> npt.NDArray[np.int32]:
         return self.fit(x).predict(x)
@@ -128,7 +131,14 @@ class BatchSOM:
 
     def inverse_transform(self, nodes: npt.NDArray[np.integer[Any]]) -> F32:
         """Weights of nodes: int [N] -> float32 [N, D]."""
+        self._check_fitted()
         return self.weights_[nodes]
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "weights_"):
+            from sklearn.exceptions import NotFittedError
+
+            raise NotFittedError("this BatchSOM has no weights yet; call fit first")
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
@@ -168,6 +178,7 @@ class BatchSOM:
         self._errors: list[tuple[float, float]] = []
         self._faded: tuple[F64, F64] | None = None
         self._near = np.full(len(rows), -1, np.int32) if self.search == "local" else None
+        self._stride = 0
         self._updates_left = sum(len(steps) for steps in self.steps_)
 
         full, first = Lattice(height, width, self.topology), self.steps_[0][0]
@@ -185,9 +196,11 @@ class BatchSOM:
             finer = resample(self._centred, shape, (step.height, step.width), self.topology)
             self.lattice = Lattice(step.height, step.width, self.topology)
             self._place(finer)
-            if self._near is not None:
-                self._near[:] = -1
-        self._step = step
+        if self._near is not None and (shape, self._stride) != ((step.height, step.width), step.stride):
+            # Another stride deals the rows to other blocks, and these to other processes: what one of them remembers
+            # of a row would depend on their number.
+            self._near[:] = -1
+        self._step, self._stride = step, step.stride
         self._part = self._part_of(step)
         reach = self._rows.longest
         return Sums(self.lattice.nodes, len(self._rows.mean), len(self._part), reach, reach + self._search.longest)
@@ -210,9 +223,8 @@ class BatchSOM:
             codes, scores = self._local.nearest(block, near, part.longest)
         if near is not None:
             near[:] = codes
-        squared = np.maximum(norms + 2 * scores, 0)
-        error, errors = np.sqrt(squared).sum(dtype=np.float64), squared.sum(dtype=np.float64)
-        total.add(*node_sums(there, codes, self.lattice.nodes), float(error) * scale, float(errors) * scale**2)
+        error = np.sqrt(np.maximum(norms + 2 * scores, 0)).sum(dtype=np.float64)
+        total.add(*node_sums(there, codes, self.lattice.nodes), float(error) * scale)
 
     def update(self, total: Sums) -> None:
         """Move every node to the neighbourhood mean of the step's sums and of what is kept of those before."""

@@ -1,19 +1,45 @@
 """Specs of the quantizers. Common to all: the grids of the levels, the collision policy, the seed."""
 
-from typing import Annotated, Any, Literal, Self
+import math
+from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field, computed_field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from refinepoi.core.pinned import content_of, problems_with
-from refinepoi.core.spec import Count, Grid, NonNegative, Positive, Share, Spec
+from refinepoi.core.pinned import Pinned
+from refinepoi.core.spec import Count, Grid, NonNegative, Positive, Share, Spec, grid_shape
 
-Levels = Annotated[tuple[Grid, ...], Field(min_length=1, max_length=8, description="a grid per level: [16x16, 16x16]")]
+VERSION = 3
+"""Of the stage quantize."""
+LEAST_SIGMA = 0.01
+"""Cells. A neighbour's weight is exp(-5000) then: none at all."""
+MOST_IDS = 2**63 - 1
+"""Prefixes are numbered by int64."""
+
+
+def _check_levels(levels: tuple[str, ...]) -> tuple[str, ...]:
+    ids = math.prod(math.prod(grid_shape(grid)) for grid in levels)
+    if ids > MOST_IDS:
+        raise ValueError(
+            f"make {ids:.1e} IDs, at most {MOST_IDS:.1e} can be told apart; use fewer levels or smaller grids"
+        )
+    return levels
+
+
+Levels = Annotated[
+    tuple[Grid, ...],
+    Field(min_length=1, max_length=8, description="a grid per level: [16x16, 16x16]"),
+    AfterValidator(_check_levels),
+]
 Collisions = Literal["nearest_free", "suffix", "none"]
 Seed = Annotated[int, Field(ge=0)]
-Sigmas = Annotated[
-    tuple[Positive, ...],
-    Field(min_length=1, description="final sigma in cells, one per level; the last one serves all deeper levels"),
+StartSigmas = Annotated[
+    tuple[Positive, ...], Field(min_length=1, description="first sigma as a share of the grid's longer side, by level")
 ]
+EndSigmas = Annotated[
+    tuple[Annotated[float, Field(ge=LEAST_SIGMA)], ...],
+    Field(min_length=1, description="final sigma in cells, by level"),
+]
+"""A value each level, or fewer: then they are spread evenly from the first level to the last (`hierarchy.at_level`)."""
 Epochs = Annotated[int, Field(ge=1, le=100_000)]
 
 
@@ -43,17 +69,30 @@ class Common(Spec):
     quality: QualitySpec
 
 
-class SomFields(Common):
+class MapFields(Common):
+    """A map a level, whose neighbourhood shrinks."""
+
+    sigma_start: StartSigmas
+    sigma_end: EndSigmas
+
+    @model_validator(mode="after")
+    def _no_more_sigmas_than_levels(self) -> Self:
+        for name in ("sigma_start", "sigma_end"):
+            values = getattr(self, name)
+            if len(values) > len(self.levels):
+                raise ValueError(
+                    f"{name}={list(values)} has {len(values)} values for {len(self.levels)} levels; give "
+                    f"quantizer.{name} a value each level, or fewer, which are spread over them"
+                )
+        return self
+
+
+class SomFields(MapFields):
     """A batch SOM a level (`som.py`)."""
 
     epochs: Epochs
     init: Literal["pca", "sample", "random"]
     topology: Literal["rectangular", "toroidal", "hexagonal"]
-    sigma_start: Annotated[
-        tuple[Positive, ...],
-        Field(min_length=1, description="first sigma as a share of the grid's longer side, by level like sigma_end"),
-    ]
-    sigma_end: Sigmas
     decay: Literal["exponential", "linear", "cosine"]
     schedule: Annotated[
         Literal["plain", "multi_resolution"],
@@ -93,7 +132,7 @@ class NestedSpec(SomFields):
     ]
 
 
-class MiniSomSpec(Common):
+class MiniSomSpec(MapFields):
     """The minisom package itself, level by level (`minisom_backend.py`)."""
 
     kind: Literal["minisom"]
@@ -103,8 +142,6 @@ class MiniSomSpec(Common):
     ]
     epochs: Epochs
     init: Literal["pca", "random"]
-    sigma_start: Positive
-    sigma_end: Sigmas
     learning_rate: Annotated[Positive, Field(description="of online training; batch training replaces the weights")]
 
 
@@ -164,8 +201,12 @@ class RandomSpec(Common):
     kind: Literal["random"]
 
 
-class FittedSpec(Spec):
+class FittedSpec(Pinned):
     """IDs for new POIs from a stored quantizer; those given stay (`incremental.py`)."""
+
+    key: ClassVar[str] = "quantizer.codebook"
+    stage: ClassVar[str] = "quantize"
+    version: ClassVar[int] = VERSION
 
     kind: Literal["fitted"]
     codebook: Annotated[str, Field(min_length=1, description="folder of a stored artifact of the stage quantize")]
@@ -176,20 +217,7 @@ class FittedSpec(Spec):
     new_drift: Annotated[Positive, Field(description="growth of the new POIs' error, in spreads, that is too much")]
     old_drift: Annotated[Positive, Field(description="the same of POIs that have IDs: has the encoder changed?")]
     on_drift: Literal["warn", "stop"]
-
-    @computed_field  # type: ignore[prop-decorator]
-    @property
-    def content(self) -> str:
-        """Digest of the stored files: another codebook in the same folder is another artifact. Empty: none there."""
-        return content_of(self.codebook, "quantize")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _accept_own_dump(cls, value: Any) -> Any:
-        return {k: v for k, v in value.items() if k != "content"} if isinstance(value, dict) else value
-
-    def problems(self) -> list[str]:
-        return problems_with("quantizer.codebook", self.codebook, "quantize")
+    quality: QualitySpec
 
 
 FitSpec = (

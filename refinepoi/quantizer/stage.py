@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from refinepoi.artifacts.embeddings import Embeddings
 from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.core.spec import grid_shape
 from refinepoi.core.stage import Artifact, Context, stage
-from refinepoi.quantizer.spec import FitSpec, FittedSpec, QuantizerSpec
+from refinepoi.quantizer.spec import VERSION, FitSpec, FittedSpec, QuantizerSpec
 
 if TYPE_CHECKING:
     from refinepoi.artifacts.trajectories import Trajectories
@@ -21,7 +22,7 @@ QUANTIZER = "quantizer"
 """Folder of the fitted quantizer in the artifact."""
 
 
-@stage(version=2, makes=SemanticIds, name="quantize")
+@stage(version=VERSION, makes=SemanticIds, name="quantize")
 def quantize(
     context: Context,
     spec: QuantizerSpec,
@@ -30,9 +31,8 @@ def quantize(
 ) -> None:
     """Fit on POIs seen in training, or take what is fitted; encode all, resolve collisions, measure, draw."""
     from refinepoi.quantizer.browser import write_page
-    from refinepoi.quantizer.collisions import resolve
+    from refinepoi.quantizer.collisions import check_room, resolve
     from refinepoi.quantizer.fit import load, save
-    from refinepoi.quantizer.gate import stop_if_asked
     from refinepoi.quantizer.incremental import Coded, extend, reference_of
     from refinepoi.quantizer.places import Places
     from refinepoi.quantizer.plots import draw_all
@@ -47,21 +47,25 @@ def quantize(
         ids = extend(spec, quantizer, stored, places, poi_ids)
         places, reference = ids.places, stored.reference
     else:
+        if spec.collisions == "nearest_free":
+            check_room(len(places), tuple(grid_shape(text) for text in spec.levels))  # before hours of fitting
         fitted_by, quantizer = spec, fit_with_progress(context, spec, places)
         first = quantizer.encode(places)
         ids = Coded(places, first, resolve(spec.collisions, first, quantizer.grids, quantizer.space(places)))
         reference = {}
     save(quantizer, fitted_by, context.folder / QUANTIZER)
 
-    report = make_report(fitted_by, places, quantizer, ids.first, ids.resolved)
-    if not reference:
-        held_out = report["held_out"]
-        unseen = held_out["levels"][-1]["unexplained_variance"] if held_out else None
-        reference = reference_of(places, quantizer, ids.first, ids.resolved.codes, unseen)
-    report["drift"], report["warnings"] = ids.drift, [*ids.warnings, *report["warnings"]]
+    for line in ids.warnings:
+        log.warning("quantize: %s", line)
+    measured_by = fitted_by.model_copy(update={"quality": spec.quality})
+    report = make_report(measured_by, places, quantizer, ids.first, ids.resolved)
     for line in report["warnings"]:
         log.warning("quantize: %s", line)
-    stop_if_asked(report["warnings"], fitted_by.quality)
+    if not reference:
+        held_out = report["held_out"]
+        unseen = held_out["levels"][-1]["rms_error"] if held_out else None
+        reference = reference_of(places, quantizer, ids.first, ids.resolved.codes, unseen)
+    report["drift"], report["warnings"] = ids.drift, [*ids.warnings, *report["warnings"]]
     figures = {f"ids/{name}": value for name, value in report["ids"].items() if isinstance(value, int | float)}
     figures |= {f"drift/{name}": value for name, value in ids.drift.items()}
     context.log.metrics(figures, step=len(context.log.curve))

@@ -13,37 +13,32 @@ from refinepoi.quantizer.winners import F32, I64
 
 class Sums:
     """
-    What rows add up to, before the neighbourhood. flat: float64 [nodes * D + nodes + 2], which holds
-    sums [nodes, D], counts [nodes] and the sums of |x - w| and of |x - w|^2.
+    What rows add up to, before the neighbourhood. flat: float64 [nodes * D + nodes + 1], which holds
+    sums [nodes, D], counts [nodes] and the sum of |x - w|.
 
     reach: bound of a row's length; spread: bound of a distance; rows: how many may be added, over all processes.
     """
 
     def __init__(self, nodes: int, columns: int, rows: int, reach: float, spread: float) -> None:
-        self.flat = np.zeros(nodes * columns + nodes + 2)
+        self.flat = np.zeros(nodes * columns + nodes + 1)
         self.sums = self.flat[: nodes * columns].reshape(nodes, columns)
-        self.counts = self.flat[nodes * columns : -2]
+        self.counts = self.flat[nodes * columns : -1]
         self._rounder = _rounder(rows * reach)
-        self._error_rounders = np.array([_rounder(rows * spread), _rounder(rows * spread * spread)])
+        self._error_rounder = _rounder(rows * spread)
 
     @property
     def error(self) -> float:
         """Sum of the rows' distances to their winners."""
-        return float(self.flat[-2])
-
-    @property
-    def squared(self) -> float:
-        """Sum of the rows' squared distances to their winners."""
         return float(self.flat[-1])
 
-    def add(self, sums: F32, counts: I64, error: float, squared: float) -> None:
-        """Add a block: float32 [nodes, D], int64 [nodes], and its two sums of distances."""
+    def add(self, sums: F32, counts: I64, error: float) -> None:
+        """Add a block: float32 [nodes, D], int64 [nodes], and its sum of distances."""
         rounded = sums.astype(np.float64)
         rounded += self._rounder
         rounded -= self._rounder
         self.sums += rounded
         self.counts += counts
-        self.flat[-2:] += (np.array([error, squared]) + self._error_rounders) - self._error_rounders
+        self.flat[-1] += (error + self._error_rounder) - self._error_rounder
 
 
 def _rounder(bound: float) -> float:

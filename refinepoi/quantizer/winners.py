@@ -138,17 +138,6 @@ class WinnerSearch:
         first = np.searchsorted(rows, np.arange(len(x)))  # rows rise, and lexsort leaves them where they are
         return nodes[order[first]]
 
-    def two_nearest(self, x: F32) -> I64:
-        """[n, 2] nearest and second nearest node of each row. Needs at least two nodes."""
-        pairs = np.empty((len(x), 2), np.int64)
-        for part in _pieces(len(x), self._rows):
-            table = self._table(torch.from_numpy(x[part])).numpy()
-            lines = np.arange(len(table))
-            np.argmin(table, axis=1, out=pairs[part, 0])
-            table[lines, pairs[part, 0]] = np.inf
-            pairs[part, 1] = table.argmin(1)
-        return pairs
-
     def _table(self, rows: torch.Tensor) -> torch.Tensor:
         """[n, K] scores of one piece."""
         return affine(rows, self._packed if len(rows) >= LEAST_PIECE else self._factor, self._bias)

@@ -97,9 +97,14 @@ def _strata_rows(content: dict[str, Any]) -> tuple[list[str], list[list[Any]]]:
 
 def _quality(folder: Path, pipeline: Pipeline) -> dict[str, Any]:
     """The quality report of the IDs, where these were asked for: all of it as a file, its table for the console."""
+    from refinepoi.quantizer.quality_table import SHORT
+
     text = (pipeline.semantic_ids.path / "quality.md").read_text(encoding="utf-8")
     (folder / "quality.md").write_text(text, encoding="utf-8")
-    return {"table": text.split("\n\n## ")[0]}
+    report = pipeline.semantic_ids.load().report
+    figures = {title: get(report) for title, get, _ in SHORT}
+    numbers = {title: value for title, value in figures.items() if isinstance(value, int | float)}
+    return {"table": text.split("\n\n## ")[0], "metrics": numbers}
 
 
 def _write_predictions(path: Path, pipeline: Pipeline, tracker: Tracker) -> None:

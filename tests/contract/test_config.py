@@ -8,8 +8,11 @@ import pytest
 
 from refinepoi.core.errors import UserError
 from refinepoi.core.goals import GOALS
+from refinepoi.encoder.spec import FittedEncoder
 from refinepoi.experiment import Experiment, load_config, to_yaml
+from refinepoi.features.spec import FittedFeatures
 from refinepoi.launching.composition import check
+from refinepoi.quantizer.spec import FittedSpec
 
 ROOT = Path(__file__).resolve().parents[2]
 OUTSIDE = {"tracking": "core/tracking_spec.py", "runtime": "core/runtime.py"}
@@ -40,12 +43,14 @@ def needs(tmp_path: Path) -> dict[str, list[str]]:
     steps = "user_id,venue_id,latitude,longitude,timestamp,venue_category,venue_category_id"
     (tmp_path / "steps.csv").write_text(steps + "\n")
     (tmp_path / "config.json").write_text("{}")
-    for stage in ("quantize", "train_encoder"):
-        (tmp_path / stage).mkdir()
-        (tmp_path / stage / "manifest.json").write_text(json.dumps({"stage": stage, "key": "k", "files": {}}))
+    for pinned in (FittedFeatures, FittedEncoder, FittedSpec):
+        manifest = {"stage": pinned.stage, "version": pinned.version, "key": "k", "files": {}}
+        (tmp_path / pinned.stage).mkdir()
+        (tmp_path / pinned.stage / "manifest.json").write_text(json.dumps(manifest))
     return {
         "dataset/nyc": [f"dataset.path={tmp_path}"],
         "dataset/tky": [f"dataset.path={tmp_path}"],
+        "dataset/protocol/published": ["dataset=nyc", f"dataset.path={tmp_path}"],
         "dataset/csv": [f"dataset.path={tmp_path}/own.csv"],
         **{f"dataset/{o}": [f"dataset.path={tmp_path}/raw.txt"] for o in ("nyc_raw", "tky_raw", "gowalla")},
         "dataset/brightkite": [f"dataset.path={tmp_path}/raw.txt"],
@@ -53,6 +58,7 @@ def needs(tmp_path: Path) -> dict[str, list[str]]:
         "dataset/lbsn2vec": [f"dataset.path={tmp_path}/raw.txt", f"dataset.places.path={tmp_path}/raw.txt"],
         "dataset/massive_steps": [f"dataset.path={tmp_path}/steps.csv"],
         "model/local": [f"model.path={tmp_path}"],
+        "features/fitted": [f"features.map={tmp_path}/make_features"],
         "encoder/fitted": [f"encoder.network={tmp_path}/train_encoder"],
         "prompt/compact": ["sft.lists.epochs=1"],
         "quantizer/fitted": [f"quantizer.codebook={tmp_path}/quantize"],

@@ -11,18 +11,22 @@ import numpy as np
 import polars as pl
 import pytest
 
-from refinepoi.artifacts.audit import Audit
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
-from refinepoi.audit import leaks
+from refinepoi.audit import leaks, prompts
 from refinepoi.audit.figures import kilometres, oddities, targets_in_history, time_ranges
-from refinepoi.audit.leaks import Finding, prompt_findings, split_findings, training_findings
+from refinepoi.audit.finding import Finding
+from refinepoi.audit.leaks import split_findings, training_findings
 from refinepoi.audit.page import page
 from refinepoi.audit.pictures import draw
+from refinepoi.audit.prompts import prompt_findings
 from refinepoi.audit.stage import LeakError, audit_data, content_of
-from refinepoi.core.stage import Artifact, Context
-from refinepoi.core.tracking import NoTracker, StageLog
+from refinepoi.core import stage as core_stage
+from refinepoi.core.earth import EARTH_KM
+from refinepoi.core.stage import Artifact
+from refinepoi.core.store import Store
 from refinepoi.dataset.stage import trajectories_of
+from refinepoi.encoder import stage as encoder_stage
 from refinepoi.launching.composition import check
 
 HOUR = 3600
@@ -52,7 +56,7 @@ def status(findings: list[Finding]) -> dict[str, str]:
 def test_an_honest_city_passes(city: Any, visits: Trajectories, ids: SemanticIds) -> None:
     findings = split_findings(visits) + training_findings(visits, city.features, city.encoder)
     findings += prompt_findings(visits, city.evidence, city.prompt, ids)
-    assert len(findings) == 9 and set(status(findings).values()) == {"passed"}, findings
+    assert len(findings) == 10 and set(status(findings).values()) == {"passed"}, findings
 
 
 def test_features_that_look_at_test_rows_are_found(
@@ -73,40 +77,116 @@ def test_features_that_look_at_test_rows_are_found(
 def test_an_encoder_that_looks_at_test_rows_is_found(
     city: Any, visits: Trajectories, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = leaks.training_pairs
+    honest = encoder_stage.training_pairs
 
     def leaky(data: Trajectories, hours: float) -> Any:
         return honest(replace(data, checkins=data.checkins.with_columns(split=pl.lit(0, pl.Int8))), hours)
 
-    monkeypatch.setattr(leaks, "training_pairs", leaky)
+    monkeypatch.setattr(encoder_stage, "training_pairs", leaky)
     assert status(training_findings(visits, city.features, city.encoder))["the encoder sees training only"] == "failed"
 
 
 def test_evidence_and_prompts_that_know_the_target_are_found(
     city: Any, visits: Trajectories, ids: SemanticIds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = leaks.count
+    honest = prompts.count
 
     def leaky(data: Trajectories, spec: Any) -> Any:
         evidence = honest(data, spec)
         evidence.candidates[:, 0] = data.queries["target"].to_numpy()
         return evidence
 
-    monkeypatch.setattr(leaks, "count", leaky)
+    monkeypatch.setattr(prompts, "count", leaky)
     assert set(status(prompt_findings(visits, city.evidence, city.prompt, ids)).values()) == {"failed"}
-    monkeypatch.setattr(leaks, "count", honest)
-    write = leaks.write_all
+    monkeypatch.setattr(prompts, "count", honest)
+    write = prompts.write_all
 
     def telling(spec: Any, data: Trajectories, *rest: Any) -> Any:
-        prompts = write(spec, data, *rest)
+        made = write(spec, data, *rest)
         text = pl.format("{} {}", pl.col("prompt"), pl.col("target"))
-        return replace(prompts, table=prompts.table.with_columns(prompt=text))
+        return replace(made, table=made.table.with_columns(prompt=text))
 
-    monkeypatch.setattr(leaks, "write_all", telling)
+    monkeypatch.setattr(prompts, "write_all", telling)
     assert status(prompt_findings(visits, city.evidence, city.prompt, ids)) == {
         "evidence is causal": "passed",
         "the target is not in its own prompt": "failed",
     }
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_leak_of_one_split_only_is_found(
+    city: Any, visits: Trajectories, ids: SemanticIds, monkeypatch: pytest.MonkeyPatch, split: str
+) -> None:
+    honest = prompts.count
+
+    def leaky(data: Trajectories, spec: Any) -> Any:
+        evidence, told = honest(data, spec), data.query_rows(split)
+        evidence.candidates[told, 0] = data.queries["target"].to_numpy()[told]
+        return evidence
+
+    monkeypatch.setattr(prompts, "count", leaky)
+    assert status(prompt_findings(visits, city.evidence, city.prompt, ids))["evidence is causal"] == "failed"
+
+
+def test_a_hidden_time_that_is_told_is_found(
+    city: Any, visits: Trajectories, ids: SemanticIds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hidden = city.evidence.model_copy(update={"target_time": "hidden"})
+    assert set(status(prompt_findings(visits, hidden, city.prompt, ids)).values()) == {"passed"}
+    honest = prompts.count
+
+    def telling(data: Trajectories, spec: Any) -> Any:
+        return replace(honest(data, city.evidence), facts=honest(data, spec).facts)
+
+    monkeypatch.setattr(prompts, "count", telling)
+    assert status(prompt_findings(visits, hidden, city.prompt, ids))["evidence is causal"] == "failed"
+    monkeypatch.setattr(prompts, "count", honest)
+    write = prompts.write_all
+
+    def clock(spec: Any, data: Trajectories, *rest: Any) -> Any:
+        made = write(spec, data, *rest)
+        hours = data.checkins["local"].gather(data.queries["row"]) // 3600 % 24
+        return replace(made, table=made.table.with_columns(prompt=pl.format("{} h{}", "prompt", hours)))
+
+    monkeypatch.setattr(prompts, "write_all", clock)
+    found = status(prompt_findings(visits, hidden, city.prompt, ids))
+    assert found["the target is not in its own prompt"] == "failed"
+    assert set(status(prompt_findings(visits, city.evidence, city.prompt, ids)).values()) == {"passed"}
+
+
+def test_features_of_a_test_city_are_not_fitted_on(city: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [f"dataset.{part}.city.{key}" for part in ("train", "test") for key in ("users=50", "pois=90", "days=70")]
+    made = trajectories_of(check(["dataset=pair", *words], multirun=False).jobs[0].experiment.dataset)
+    findings = training_findings(made, city.features, city.encoder)
+    assert set(status(findings).values()) == {"passed"} and "places of the test city altered" in findings[0].found
+    honest = leaks.build
+    every = lambda data: replace(data, pois=data.pois.with_columns(in_train=pl.lit(True)))  # noqa: E731
+    monkeypatch.setattr(leaks, "build", lambda spec, data: honest(spec, every(data)))
+    found = {finding.name: finding for finding in training_findings(made, city.features, city.encoder)}
+    assert found["features see training only"].status == "failed"
+    assert "other columns or scales were fitted" in found["features see training only"].found
+    monkeypatch.setattr(leaks, "build", honest)
+    plain = encoder_stage.untrained
+    monkeypatch.setattr(leaks, "untrained", lambda spec, features, data: plain(spec, features, every(data)))
+    assert status(training_findings(made, city.features, city.encoder))["the encoder sees training only"] == "failed"
+
+
+def test_equal_check_ins_and_other_places_are_found(visits: Trajectories) -> None:
+    rows = visits.checkins
+    first = rows.with_row_index("row").filter(pl.col("split") == 1)["row"][0]
+    last = rows.with_row_index("row").filter(pl.col("split") == 0)["row"][-1]
+    copied = rows.with_columns(
+        pl.when(pl.int_range(pl.len()) == first).then(pl.col(c).gather(last)).otherwise(pl.col(c)).alias(c)
+        for c in ("user", "poi", "utc")
+    )
+    queries = visits.queries.filter(pl.col("row") != first)
+    assert (
+        status(split_findings(replace(visits, checkins=copied, queries=queries)))["no check-in stands in two splits"]
+        == "failed"
+    )
+    swapped = visits.pois.vstack(visits.pois[:1].with_columns(in_train=False))  # as many places, but others
+    trained = swapped.with_columns(in_train=pl.int_range(pl.len()) > 0)
+    assert status(split_findings(replace(visits, pois=trained)))["the catalogue is what training visited"] == "failed"
 
 
 @pytest.mark.parametrize(
@@ -194,7 +274,7 @@ def test_distances_are_finite_symmetric_and_short_over_the_date_line() -> None:
     there, back = kilometres(*a, *b), kilometres(*b, *a)
     assert np.isfinite(there).all() and np.allclose(there, back)
     assert there[:2] == pytest.approx(0, abs=1e-6) and there[2] == pytest.approx(21.9, abs=0.1)
-    assert there[3] == pytest.approx(np.pi * 6371) and there.max() <= np.pi * 6371 + 1e-6
+    assert there[3] == pytest.approx(np.pi * EARTH_KM) and there.max() <= np.pi * EARTH_KM + 1e-6
 
 
 def test_the_page_is_whole_and_trusts_no_text() -> None:
@@ -210,8 +290,43 @@ def test_the_page_is_whole_and_trusts_no_text() -> None:
     assert "all 1 leak tests passed" in good and "FAILED" not in good
 
 
-def test_a_failed_leak_test_stops_the_run(
-    city: Any, visits: Trajectories, ids: SemanticIds, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_page_is_in_order_and_escaped_once() -> None:
+    visits = by_hand()
+    row = {"checkins": 1, "users": 1, "pois": 1, "trajectories": 1, "samples": 1}
+    visits.facts["counts"]["splits"] = {name: row for name in ("test", "train", "validation")}
+    visits.facts["protocol"]["parts"] = {"a": "b"}
+    html = page(content_of(visits, []), draw(visits))
+    assert "&amp;#x27;" not in html and "&#x27;a&#x27;: &#x27;b&#x27;" in html
+    cells = [f"<tr><td>{name}</td><td class='n'>1</td>" for name in ("train", "validation", "test")]
+    assert [html.index(cell) for cell in cells] == sorted(html.index(cell) for cell in cells)
+
+
+def test_remarks_do_not_contradict_themselves() -> None:
+    visits = by_hand()
+    night = visits.checkins.with_columns(local=pl.int_range(pl.len(), dtype=pl.Int64) * HOUR)
+    for data in (visits, replace(visits, checkins=night)):
+        (row,) = [row for row in oddities(data) if row["name"] == "odd night"]
+        assert ("not at night" in row["meaning"]) == bool(row["count"])
+
+
+def test_targets_tied_with_an_earlier_split_are_counted() -> None:
+    visits = by_hand()
+    found = {row["name"]: row["count"] for row in oddities(visits)}
+    assert found["tied targets"] == 0
+    times = visits.checkins["utc"].to_list()
+    times[2:5] = [times[1]] * 3  # user 0's two validation targets in the second of a training visit; row 2 is user 1's
+    tied = visits.checkins.with_columns(utc=pl.Series(times))
+    found = {row["name"]: row["count"] for row in oddities(replace(visits, checkins=tied))}
+    assert found["tied targets"] == 2
+
+
+def test_a_failed_audit_can_be_read_and_is_never_passed_over(
+    city: Any,
+    visits: Trajectories,
+    ids: SemanticIds,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     inputs = []
     for value in (visits, ids):
@@ -219,15 +334,24 @@ def test_a_failed_leak_test_stops_the_run(
         folder.mkdir()
         value.save(folder)
         inputs.append(Artifact(type(value).__name__, "key", folder, type(value)))
-    settings = city.features, city.encoder, city.evidence, city.prompt
-    folder = tmp_path / "audit"
-    folder.mkdir()
-    context = Context(folder, city.runtime, StageLog("audit_data", NoTracker()), "audit_data")
-    audit_data.run(context, *settings, *inputs)
-    assert Audit.load(folder).content["protocol"]["dataset"] == "city"
-    assert (folder / "pictures" / "audit.html").stat().st_size > 20_000
+    arguments = [city.features, city.encoder, city.evidence, city.prompt, *inputs]
+    store = Store(tmp_path / "store", city.runtime)
+    first = store.get(audit_data, arguments, "audit")
+    assert first.load().content["protocol"]["dataset"] == "city"
+    assert (first.path / "pictures" / "audit.html").stat().st_size > 20_000
+    with caplog.at_level("INFO"):
+        assert store.get(audit_data, arguments, "audit").hit
+    assert "evidence is causal" in caplog.text, "a stored audit is printed, too"
+
+    # Other code is another audit: a leak that came later is found though the data is the same.
     monkeypatch.setattr(
         leaks, "training_findings", lambda *_: [Finding("features see training only", "failed", "3 do")]
     )
-    with pytest.raises(LeakError, match=r"1 leak tests failed; see .*audit\.html\n  features see training only: 3 do"):
-        audit_data.run(context, *settings, *inputs)
+    digest = core_stage.package_digest
+    monkeypatch.setattr(core_stage, "package_digest", lambda path: "other" if path.name == "features" else digest(path))
+    for _ in range(2):
+        with pytest.raises(LeakError) as caught:
+            store.get(audit_data, arguments, "audit")
+        line, failed = str(caught.value).splitlines()
+        page = Path(line.removeprefix("1 leak tests failed; see "))
+        assert page.is_file() and ".partial" not in page.parts and failed == "  features see training only: 3 do"

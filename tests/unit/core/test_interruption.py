@@ -38,6 +38,18 @@ def test_a_second_signal_does_not_wait() -> None:
         pytest.fail("still here")
 
 
+def test_signals_on_the_way_out_are_not_heard() -> None:
+    """Slurm sends SIGTERM while a requeued job writes its last words."""
+    written = False
+    with pytest.raises(SystemExit), interruption.listening():
+        try:
+            send()
+        finally:
+            send()
+            written = True
+    assert written
+
+
 def test_an_earlier_handler_has_the_last_word() -> None:
     """submitit's handler puts the job back into the queue."""
     called = []

@@ -16,7 +16,7 @@ from refinepoi.core.stage import progress_bar
 from refinepoi.core.store import Store
 from refinepoi.dataset import download
 from refinepoi.dataset.download import fetch
-from refinepoi.dataset.file_spec import Remote
+from refinepoi.dataset.remote_spec import Remote
 from refinepoi.dataset.stage import make_trajectories
 
 CONTENT = bytes(range(256)) * 4000
@@ -107,10 +107,19 @@ def test_a_mirror_without_ranges_starts_again(server: tuple[str, type[Mirror]], 
     assert target.read_bytes() == CONTENT
 
 
-def test_a_part_of_another_file_costs_one_mirror(server: tuple[str, type[Mirror]], tmp_path: Path) -> None:
+def test_a_part_of_another_file_costs_no_mirror(
+    server: tuple[str, type[Mirror]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base, mirror = server
     target = tmp_path / "data.bin"
     target.with_name("data.bin.part").write_bytes(b"other" * 100)
-    fetch(remote(server[0], "whole", "whole"), target, progress, "")
+    fetch(remote(base, "whole"), target, progress, "")
+    assert target.read_bytes() == CONTENT and mirror.asked == [("/whole", "bytes=500-"), ("/whole", None)]
+    # What a mirror left that broke off is no fault of the next.
+    monkeypatch.setattr(download, "TRIES", 1)
+    mirror.files["cut"] = bytes(len(CONTENT))
+    target.unlink()
+    fetch(remote(base, "cut", "whole"), target, progress, "")
     assert target.read_bytes() == CONTENT
 
 
@@ -162,7 +171,7 @@ def test_a_run_downloads_checks_and_counts(
     entry = {"file": "data.csv", "sets": "path", "urls": [f"{base}/data.csv"], "max_bytes": 10**6}
     changes = {"path": None, "download": True, "cache": str(tmp_path / "cache")}
     spec = small_csv(visits, changes | {"remote": [entry | {"sha256": sha, "rows": 180}]})
-    assert spec.problems() == [] and spec.fingerprint == {"data.csv": sha}
+    assert spec.problems() == [] and spec.fingerprint == {"path": sha}
     runtime = Runtime(
         device="cpu", threads=1, workers=0, micro_batch=8, store="x", refresh=(), progress=False
     )  # fmt: skip

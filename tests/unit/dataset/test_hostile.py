@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from refinepoi.artifacts.trajectories import Trajectories
-from refinepoi.audit.leaks import Finding
+from refinepoi.audit.finding import Finding
 from refinepoi.audit.page import page
 from refinepoi.audit.stage import content_of
 from refinepoi.core.errors import DataError

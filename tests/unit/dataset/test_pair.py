@@ -1,5 +1,6 @@
 """Cross-city: trained on one data set, tested on another."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,5 +71,60 @@ def test_parts_are_options_of_their_own(tmp_path: Any) -> None:
     made = spec("dataset.test.seed=5", "dataset/protocol@dataset.test.protocol=llm4poi")
     assert (made.train.seed, made.test.seed) == (0, 5)
     assert (made.train.protocol.samples, made.test.protocol.samples) == ("sthgcn", "llm4poi")
+    facts = trajectories_of(made).facts
+    assert facts["protocol"]["samples"] == "sthgcn -> llm4poi" and facts["protocol"]["min_user_checkins"] == 10
+    lost = [trajectories_of(part).facts["counts"]["unseen"] for part in (made.train, made.test)]
+    assert facts["counts"]["unseen"] == [lost[0][0], lost[1][1]] and lost[1][1]["split"] == "test"
     with pytest.raises(UserError, match=r"dataset\.train\.path: no folder '/none'"):
         check(["dataset=pair", "dataset@dataset.train=nyc", "dataset.train.path=/none"], multirun=False)
+
+
+def check_ins(file: Path, place: str, header: str) -> Path:
+    """180 visits of 3 users at 5 places, an hour apart, then a night."""
+    lines = [header]
+    for n in range(180):
+        user, step = n % 3, n // 3
+        clock = f"2012-05-{step // 10 + 1:02} {8 + step % 10:02}:{user:02}:00+00:00"
+        split = f"{user}_{step // 10}"
+        poi = step * (user + 1) % 5
+        lines.append(f"{place}u{user},{place}p{poi},c{poi},Kind {poi},40.{poi},-74.{poi},-240,{clock},x,{split}")
+    file.write_text("\n".join(lines) + "\n")
+    return file
+
+
+HEADER = "user_id,POI_id,POI_catid,POI_catname,latitude,longitude,timezone,UTC_time,local_time,trajectory_id"
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> list[str]:
+    """Words that train on a published split and test on anybody's file, as docs/data.md has them."""
+    whole = check_ins(tmp_path / "all.csv", "", HEADER).read_text().splitlines()
+    for name, part in (("train", whole[1:121]), ("val", whole[121:151]), ("test", whole[151:])):
+        (tmp_path / f"NYC_{name}.csv").write_text("\n".join([HEADER, *part]) + "\n")
+    loose = ["min_poi_checkins=1", "min_user_checkins=1", "min_trajectory=2", "gap_hours=4.0"]
+    return [
+        "dataset@dataset.train=nyc",
+        f"dataset.train.path={tmp_path}",
+        "dataset@dataset.test=csv",
+        *(f"dataset.test.protocol.{setting}" for setting in loose),
+    ]
+
+
+def test_a_published_split_and_a_file(published: list[str], tmp_path: Path) -> None:
+    other = check_ins(tmp_path / "other.csv", "other ", HEADER)
+    words = ["dataset=pair", *published, f"dataset.test.path={other}"]
+    made = trajectories_of(check(words, multirun=False).jobs[0].experiment.dataset)
+    assert made.facts["protocol"]["dataset"] == "nyc -> csv"
+    assert made.pois["in_train"].to_list() == [True] * 5 + [False] * 5 and made.query_rows("test").size
+
+
+def test_the_data_trained_on_is_not_tested_on(published: list[str], tmp_path: Path) -> None:
+    same = r"dataset\.test: is the data of dataset\.train"
+    with pytest.raises(UserError, match=same):
+        spec("dataset.test.seed=0")
+    with pytest.raises(UserError, match=same):
+        words = ["dataset=pair", *published, f"dataset.test.path={tmp_path / 'NYC_train.csv'}"]
+        check(words, multirun=False)
+    again = ["dataset=pair", *published, f"dataset.test.path={tmp_path / 'all.csv'}"]  # other bytes, the same visits
+    with pytest.raises(UserError, match=r"dataset\.test: \d+ of 180 check-ins are in dataset\.train, too"):
+        trajectories_of(check(again, multirun=False).jobs[0].experiment.dataset)

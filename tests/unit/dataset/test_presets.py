@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from refinepoi.core.errors import UserError
 from refinepoi.dataset.stage import trajectories_of
 from refinepoi.launching.composition import check
 
@@ -22,7 +23,7 @@ def protocol(*words: str) -> Any:
 
 
 def test_each_preset_is_listed_here(root: Path) -> None:
-    assert {file.stem for file in (root / "conf" / "dataset" / "protocol").glob("*.yaml")} == set(PRESETS)
+    assert {file.stem for file in (root / "conf" / "dataset" / "protocol").glob("*.yaml")} == {*PRESETS, "published"}
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -30,6 +31,11 @@ def test_a_preset_sets_what_its_paper_does(name: str) -> None:
     found = protocol(f"dataset/protocol={name}").model_dump()
     assert {key: found[key] for key in PRESETS[name]} == PRESETS[name]
     assert (found["min_poi_checkins"], found["min_user_checkins"], found["gap_hours"]) == (10, 10, 24.0)
+
+
+def test_a_published_split_takes_no_preset() -> None:
+    with pytest.raises(UserError, match=r"dataset\.protocol: a published split .* dataset\.protocol\.samples="):
+        protocol("dataset=nyc", "dataset.path=x", "dataset/protocol=getnext")
 
 
 def test_single_settings_go_before_the_preset() -> None:

@@ -169,7 +169,7 @@ def test_massive_steps(load_spec: Callable[..., Any], tmp_path: Path, ending: st
     assert first_row(made)["local"] == datetime(2012, 5, 1, 8, tzinfo=UTC).timestamp()
     assert first_row(made)["utc"] == datetime(2012, 5, 1, 12, tzinfo=UTC).timestamp()  # New York, summer
     assert set(spec.fingerprint) == (
-        {path.name} if ending != "folder" else {"train-00000.parquet", "train-00001.parquet"}
+        {"path"} if ending != "folder" else {"path/train-00000.parquet", "path/train-00001.parquet"}
     )
 
 
@@ -206,6 +206,17 @@ def test_lbsn2vec(load_spec: Callable[..., Any], tmp_path: Path) -> None:
 def test_weeks_are_made_up_where_the_hour_falls_back() -> None:
     user, hour = np.array([1, 2, 1, 1, 2, 1]), np.array([100, 5, 120, 30, 5, 31])
     assert (made_up(user, hour) // 3600).tolist() == [99, 4, 119, 168 + 29, 4, 168 + 30]
+
+
+def test_visits_of_one_hour_keep_their_order(load_spec: Callable[..., Any], tmp_path: Path) -> None:
+    user, hour = np.array([1, 2, 1, 1, 1, 2]), np.array([9, 9, 9, 9, 10, 9])
+    assert made_up(user, hour).tolist() == [8 * 3600 + s for s in (0, 0, 1, 2, 3600, 1)]
+    many = np.full(5000, 168)
+    assert made_up(np.ones(5000, int), many).max() == 168 * 3600 - 1, "never in the next hour"
+    rows = [(1, 24 * day + 9, venue, 1) for day in range(6) for venue in (5, 3, 4, 1)]
+    spec = load_spec("lbsn2vec", LOOSE | lbsn_files(tmp_path, rows) | {"cleaning.listed": 0})
+    made = trajectories_of(spec)
+    assert made.pois["poi_id"].gather(made.checkins["poi"]).to_list() == ["4b4", "4b2", "4b3", "4b0"] * 6
 
 
 @pytest.mark.parametrize(("content", "message"), [(b"", "cannot be read"), (b"MATLAB 5.0" * 90, "cannot be read")])

@@ -227,3 +227,59 @@ def test_mutated_files_are_cleaned_or_refused(small_csv: Callable[..., Any], vis
             lost = sum(report["bad"].values()) + sum(report["duplicates"].values())
             assert report["rows_read"] - lost == made.facts["counts"]["steps"][1]["checkins"]
     assert min(outcomes.values()) > trials / 20
+
+
+def test_swapped_coordinates_are_warned_of(
+    small_csv: Callable[..., Any], visits: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Store(tmp_path / "store", RUNTIME).get(make_trajectories, [small_csv(visits)])
+    assert "off its longitude" not in caplog.text
+    swapped = small_csv(visits, {"columns.latitude": "longitude", "columns.longitude": "latitude"})
+    Store(tmp_path / "store", RUNTIME).get(make_trajectories, [swapped])
+    (record,) = [r for r in caplog.records if "off its longitude" in r.getMessage()]
+    assert record.levelname == "WARNING" and "180 of 180 rows" in record.getMessage()
+    assert "swapped?" in record.getMessage()
+
+
+def test_clocks_across_the_date_line_fit() -> None:
+    import polars as pl
+
+    from refinepoi.dataset.clean import remark_clocks
+    from refinepoi.dataset.report import Report
+
+    report = Report(0)
+    rows = pl.DataFrame({"utc": [0, 0], "local": [12 * 3600, -12 * 3600], "longitude": [-176.0, 179.0]})
+    remark_clocks(rows, report)
+    assert report.remarks == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"time_format": "%d.%m.%Y %H:%M%z", "cleaning.max_bad_share": 0.5}, r"Look at dataset\.time_format"),
+        ({"protocol.min_trajectory": 99}, r"dataset\.protocol\.min_trajectory=99 .*; lower min_trajectory"),
+        ({"protocol.min_user_checkins": 99}, r"dataset\.protocol\.min_user_checkins=99; lower them"),
+    ],
+)
+def test_remedies_name_the_setting(
+    small_csv: Callable[..., Any], visits: list[str], changes: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        trajectories_of(small_csv(visits, changes))
+
+
+def test_another_count_than_the_authors_is_told(
+    small_csv: Callable[..., Any], visits: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    entry = {"file": "data.csv", "sets": "path", "urls": ["https://example.org/x"], "max_bytes": 9, "sha256": None}
+    trajectories_of(small_csv(visits, {"remote": [entry | {"rows": 180}]}))
+    assert "authors" not in caplog.text
+    trajectories_of(small_csv(visits, {"remote": [entry | {"rows": 181}]}))
+    assert "dataset.path: 180 rows; its authors count 181 in data.csv" in caplog.text
+
+
+def test_data_cannot_command_a_terminal(small_csv: Callable[..., Any], visits: list[str]) -> None:
+    lines = [line.rpartition(",")[0] + ",\x1b[31mnow\u202e" for line in visits]
+    with pytest.raises(UserError) as caught:
+        trajectories_of(small_csv(lines, {"cleaning.max_bad_share": 0.0}))
+    assert "\\x1b[31mnow\\u202e" in str(caught.value) and str(caught.value).isprintable()

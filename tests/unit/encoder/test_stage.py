@@ -17,7 +17,7 @@ from refinepoi.core.runtime import Runtime
 from refinepoi.core.stage import Artifact, Context
 from refinepoi.core.tracking import StageLog
 from refinepoi.encoder.network import encode, load_network
-from refinepoi.encoder.spec import ContrastiveSpec, FittedEncoder
+from refinepoi.encoder.spec import VERSION, ContrastiveSpec, FittedEncoder
 from refinepoi.encoder.stage import categories, encode_again, train, train_encoder, training_pairs
 
 MakeSpec = Callable[..., ContrastiveSpec]
@@ -51,7 +51,7 @@ def test_a_fitted_encoder_encodes_without_training(
 ) -> None:
     first = tmp_path / "first"
     train(context(first, runtime), make_spec(epochs=2), features, city)
-    files = {"stage": "train_encoder", "key": "k", "files": {}}
+    files = {"stage": "train_encoder", "version": VERSION, "key": "k", "files": {}}
     (first / "manifest.json").write_text(json.dumps(files))
     spec = FittedEncoder(kind="fitted", network=str(first))
     before = spec.content
@@ -62,8 +62,29 @@ def test_a_fitted_encoder_encodes_without_training(
     (first / "manifest.json").write_text(json.dumps(files | {"key": "other"}))
     assert FittedEncoder(kind="fitted", network=str(first)).content != before
     fewer = replace(features, matrix=features.matrix[:, 1:], blocks={"all": (0, features.matrix.shape[1] - 1)})
-    with pytest.raises(UserError, match=r"encoder\.network: .* feature columns"):
+    with pytest.raises(UserError, match=r"encoder\.network: .*\(other columns\)"):
         encode_again(context(tmp_path / "no", runtime), spec, fewer, city)
+
+
+def test_features_of_another_meaning_or_scale_are_refused(
+    city: Trajectories, features: Features, make_spec: MakeSpec, runtime: Runtime, tmp_path: Path
+) -> None:
+    """As many columns are not the same columns."""
+    then = {"categories": ["Bar", "Gift Shop"], "words": ["bar"], "blocks": [["time", {"scale": [1.0]}]]}
+    train(context(tmp_path / "first", runtime), make_spec(epochs=1), replace(features, map=then), city)
+    spec = FittedEncoder(kind="fitted", network=str(tmp_path / "first"))
+    encode_again(context(tmp_path / "a", runtime), spec, replace(features, map=then), city)
+    for change, words in (
+        ({"categories": ["Bar", "Zoo"]}, "categories: 2 come or gone, such as 'Gift Shop'"),
+        ({"blocks": [["time", {"scale": [1.1]}]]}, "blocks"),
+        ({"words": ["tea"]}, "words: 2 come or gone, such as 'bar'"),
+    ):
+        with pytest.raises(UserError, match=rf"other meaning or scale \({words}\); .*features=fitted"):
+            encode_again(context(tmp_path / "b", runtime), spec, replace(features, map=then | change), city)
+    # What was encoded again can be encoded again: the map went with it.
+    spec = FittedEncoder(kind="fitted", network=str(tmp_path / "a"))
+    encode_again(context(tmp_path / "c", runtime), spec, replace(features, map=then), city)
+    assert (tmp_path / "c" / "vectors.npy").read_bytes() == (tmp_path / "first" / "vectors.npy").read_bytes()
 
 
 def test_later_rows_leave_the_embeddings_bit_identical(

@@ -207,7 +207,7 @@ def test_training_is_silent_and_leaves_no_folder(
     assert capfd.readouterr() == ("", "") and caplog.records == []
     assert list((tmp_path / "here").iterdir()) == []
     assert {path.name for path in (tmp_path / "a").iterdir()} == {
-        "vectors.npy", "quality.json", "encoder.safetensors", ".work",
+        "vectors.npy", "quality.json", "encoder.safetensors", "feature_map.json", ".work",
     }  # fmt: skip
 
 
@@ -244,24 +244,38 @@ def test_batches_depend_on_seed_epoch_and_step_alone(
     groups = np.zeros(len(features.matrix), dtype=np.int64)
 
     def module(**changes: object) -> ContrastiveEncoder:
-        return ContrastiveEncoder(
-            make_spec(**changes), features.matrix, list(features.blocks.values()), groups, train_pairs, held
-        )
+        blocks, every = list(features.blocks.values()), groups == 0
+        return ContrastiveEncoder(make_spec(**changes), features.matrix, blocks, groups, every, train_pairs, held)
 
     one, other = module(), module()
-    later = one._batch(3)
-    one._batch(0)
-    assert all(torch.equal(a, b) for a, b in zip(later, other._batch(3), strict=True))
-    assert not torch.equal(later[0], one._batch(2)[0])
-    assert not torch.equal(later[0], module(seed=8)._batch(3)[0])
-    singles = torch.cat([one._batch(step)[1] for step in range(one.steps)])
+    later = one.batch(3)
+    one.batch(0)
+    assert all(torch.equal(a, b) for a, b in zip(later, other.batch(3), strict=True))
+    assert not torch.equal(later[0], one.batch(2)[0])
+    assert not torch.equal(later[0], module(seed=8).batch(3)[0])
+    singles = torch.cat([one.batch(step)[1] for step in range(one.steps)])
     counts = torch.bincount(singles[: len(singles) // 48 * 48], minlength=48)
     assert counts.min() == counts.max()  # whole rounds over the catalogue
-    seen = {tuple(sorted(pair)) for step in range(one.steps) for pair in one._batch(step)[0].T.tolist()}
+    seen = {tuple(sorted(pair)) for step in range(one.steps) for pair in one.batch(step)[0].T.tolist()}
     assert seen <= set(zip(train_pairs.first.tolist(), train_pairs.second.tolist(), strict=True))
     monkeypatch.setattr(ContrastiveEncoder, "current_epoch", 1)
-    assert not torch.equal(later[0], one._batch(3)[0])
-    assert torch.equal(one._batch(3)[0], module()._batch(3)[0])
+    assert not torch.equal(later[0], one.batch(3)[0])
+    assert torch.equal(one.batch(3)[0], module().batch(3)[0])
+
+
+def test_places_outside_training_are_never_drawn(city: Trajectories, features: Features, make_spec: MakeSpec) -> None:
+    from dataclasses import replace
+
+    import polars as pl
+
+    from refinepoi.encoder.stage import untrained
+
+    later = pl.when(pl.col("poi") < 40).then(pl.col("split")).otherwise(2).cast(pl.Int8)
+    known = city.checkins.with_columns(split=later)
+    pois = city.pois.with_columns(in_train=pl.int_range(48) < 40)
+    module = untrained(make_spec(), features, replace(city, checkins=known, pois=pois))
+    drawn = torch.cat([module.batch(step)[1] for step in range(module.steps)])
+    assert sorted(set(drawn.tolist())) == list(range(40))
 
 
 def test_feature_dropout_hides_columns_and_whole_blocks(
@@ -275,7 +289,8 @@ def test_feature_dropout_hides_columns_and_whole_blocks(
 
     def seen(**changes: object) -> torch.Tensor:
         spec = make_spec(**changes)
-        module = ContrastiveEncoder(spec, ones, list(features.blocks.values()), np.zeros(48, dtype=np.int64), *pairs)
+        groups = np.zeros(48, dtype=np.int64)
+        module = ContrastiveEncoder(spec, ones, list(features.blocks.values()), groups, groups == 0, *pairs)
         module.network = torch.nn.Identity()  # type: ignore[assignment]
         return module._view(torch.arange(48).repeat(40), torch.Generator().manual_seed(0))
 

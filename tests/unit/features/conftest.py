@@ -1,13 +1,14 @@
 """A small planted city: two districts, four categories, people who stay in their district."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 
 from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
-from refinepoi.features.spec import FeaturesSpec
+from refinepoi.features.spec import BlocksSpec
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +36,9 @@ def city() -> Trajectories:
     return Trajectories(checkins, pois, pl.DataFrame({"user_id": [str(u) for u in range(6)]}), queries, {})
 
 
-def _spec(**changes: object) -> FeaturesSpec:
-    fields: dict[str, dict[str, object]] = {
+def _spec(**changes: object) -> BlocksSpec:
+    fields: dict[str, Any] = {
+        "kind": "blocks",
         "category": {"weight": 1.0, "columns": 64},
         "words": {"weight": 0.5, "columns": 64},
         "location": {"weight": 1.0, "scales_km": (1.0, 8.0)},
@@ -47,10 +49,10 @@ def _spec(**changes: object) -> FeaturesSpec:
     for name, value in changes.items():
         block, field = name.split("__")
         fields[block][field] = value
-    return FeaturesSpec.model_validate(fields)
+    return BlocksSpec.model_validate(fields)
 
 
 @pytest.fixture(scope="session")
-def make_spec() -> Callable[..., FeaturesSpec]:
+def make_spec() -> Callable[..., BlocksSpec]:
     """`make_spec(location__weight=0.0)`: the spec with single fields changed."""
     return _spec

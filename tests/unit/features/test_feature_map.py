@@ -1,16 +1,16 @@
+import json
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.features.feature_map import Block, FeatureMap
-from refinepoi.features.spec import FeaturesSpec
+from refinepoi.features.spec import BlocksSpec
 from refinepoi.features.time import profile, visit_waves
 
-MakeSpec = Callable[..., FeaturesSpec]
+MakeSpec = Callable[..., BlocksSpec]
 
 
 def train_rows(city: Trajectories) -> pl.DataFrame:
@@ -36,13 +36,10 @@ def test_standardised_columns_have_equal_shares_and_constant_ones_none() -> None
     assert not Block.fit(np.ones((4, 2)), 1.0).apply(np.ones((4, 2))).any()
 
 
-def test_stored_map_describes_poi_by_poi_as_it_did_the_catalogue(
-    city: Trajectories, make_spec: MakeSpec, tmp_path: Path
-) -> None:
+def test_stored_map_describes_poi_by_poi_as_it_did_the_catalogue(city: Trajectories, make_spec: MakeSpec) -> None:
     visits = train_rows(city)
     fitted = FeatureMap.fit(city.pois, visits, make_spec())
-    fitted.save(tmp_path)
-    loaded = FeatureMap.load(tmp_path)
+    loaded = FeatureMap.of(json.loads(json.dumps(fitted.plain())))
     assert loaded == fitted
     alone = visits.filter(pl.col("poi") == 7).with_columns(poi=pl.lit(0, dtype=pl.Int32))
     for name, matrix in fitted.apply(city.pois, visits).items():
@@ -60,3 +57,25 @@ def test_a_poi_without_visits_and_with_a_new_category_is_described(city: Traject
     before = replace(fitted, blocks={"time": Block([0.0] * 25, [1.0] * 25)})
     everybody = profile(visit_waves(train_rows(city)["local"].to_numpy(), 6).sum(0, keepdims=True))
     np.testing.assert_allclose(before.apply(new, train_rows(city).clear())["time"], everybody)
+
+
+def test_places_outside_training_are_described_and_not_fitted_on(city: Trajectories, make_spec: MakeSpec) -> None:
+    visits = train_rows(city)
+    outside = city.pois[:2].with_columns(
+        in_train=pl.lit(False), category=pl.Series(["Igloo Shop", "Bar"]), latitude=pl.lit(-70.0)
+    )
+    alone, both = (FeatureMap.fit(pois, visits, make_spec()) for pois in (city.pois, city.pois.vstack(outside)))
+    assert alone == both and "Igloo Shop" not in both.categories
+    rows = both.apply(city.pois.vstack(outside), visits)
+    for name, matrix in alone.apply(city.pois, visits).items():
+        np.testing.assert_array_equal(rows[name][:24], matrix)
+    np.testing.assert_array_equal(rows["category"][25], rows["category"][2])  # a bar here is a bar there
+
+
+def test_an_unseen_category_is_the_unknown_one_where_there_is_one(city: Trajectories, make_spec: MakeSpec) -> None:
+    for columns in (64, 3):  # one column each, or hashed
+        named = city.pois.with_columns(category=pl.col("category").replace("Gift Shop", "unknown"))
+        strange = named[:1].with_columns(category=pl.lit("Igloo"), in_train=pl.lit(False))
+        fitted = FeatureMap.fit(named, train_rows(city), make_spec(category__columns=columns))
+        rows = fitted.apply(named.vstack(strange), train_rows(city))
+        np.testing.assert_array_equal(rows["category"][24], rows["category"][1])

@@ -9,15 +9,15 @@ from pydantic import ValidationError
 
 from refinepoi.artifacts.features import Features
 from refinepoi.artifacts.trajectories import Trajectories
-from refinepoi.core.errors import DataError
+from refinepoi.core.errors import DataError, UserError
 from refinepoi.core.runtime import Runtime
 from refinepoi.core.stage import Artifact, Context
 from refinepoi.core.tracking import StageLog
 from refinepoi.features.feature_map import FeatureMap
-from refinepoi.features.spec import FeaturesSpec
+from refinepoi.features.spec import BlocksSpec, FittedFeatures
 from refinepoi.features.stage import build, make_features
 
-MakeSpec = Callable[..., FeaturesSpec]
+MakeSpec = Callable[..., BlocksSpec]
 
 
 def altered(city: Trajectories) -> Trajectories:
@@ -55,7 +55,7 @@ def test_stage_writes_features_and_map(city: Trajectories, make_spec: MakeSpec, 
     make_features.run(Context(folder, runtime, StageLog("make_features"), "make_features"), spec, handle)
     features, (expected, _) = Features.load(folder), build(spec, city)
     np.testing.assert_array_equal(features.matrix, expected.matrix)
-    assert features.blocks == expected.blocks and FeatureMap.load(folder).spec == spec
+    assert features.blocks == expected.blocks and FeatureMap.of(features.map).spec == spec
 
 
 def test_weight_zero_leaves_a_block_out(city: Trajectories, make_spec: MakeSpec) -> None:
@@ -81,3 +81,25 @@ def test_refusals(city: Trajectories, make_spec: MakeSpec) -> None:
     empty = replace(city, checkins=city.checkins.with_columns(split=pl.lit(1, dtype=pl.Int8)))
     with pytest.raises(DataError, match="no check-in"):
         build(make_spec(), empty)
+
+
+def test_later_places_are_described_on_the_scale_of_then(
+    city: Trajectories, make_spec: MakeSpec, tmp_path: Path
+) -> None:
+    new = city.pois.head(5).with_columns(
+        poi_id=pl.format("new {}", pl.int_range(5)), category=pl.lit("Observatory Dome"), latitude=pl.lit(41.5)
+    )
+    grown = replace(city, pois=pl.concat([city.pois, new]))
+    features, _ = build(make_spec(), city)
+    features.save(tmp_path)
+    fitted = FittedFeatures(kind="fitted", map=str(tmp_path))
+    again, _ = build(fitted, grown)
+    assert again.map == features.map and again.blocks == features.blocks
+    assert again.matrix[:24].tobytes() == features.matrix.tobytes()
+    anew, _ = build(make_spec(), grown)
+    assert anew.matrix.shape[1] != features.matrix.shape[1]
+
+    with_transitions, _ = build(make_spec(transitions__weight=1.0), city)
+    with_transitions.save(tmp_path)
+    with pytest.raises(UserError, match=r"features\.map: .* transitions, which describes the POIs of then only"):
+        build(fitted, grown)

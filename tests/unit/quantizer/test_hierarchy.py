@@ -25,7 +25,6 @@ def test_encode_takes_the_nearest_node_level_by_level():
     assert (books.encode(x) == np.column_stack([first, second])).all()
     np.testing.assert_allclose(books.decode(books.encode(x)), books.weights[0][first] + books.weights[1][second])
     np.testing.assert_allclose(books.residual(x, books.encode(x), 1), left)
-    assert books.sizes == (6, 4)
 
 
 def test_each_level_lowers_the_error():
@@ -60,5 +59,8 @@ def test_other_columns_are_refused():
         trained(vectors(), ((2, 2),)).encode(np.zeros((1, 3)))
 
 
-def test_the_last_sigma_serves_deeper_levels():
-    assert [at_level((0.3, 0.5), level) for level in range(4)] == [0.3, 0.5, 0.5, 0.5]
+def test_fewer_sigmas_than_levels_are_spread_over_them():
+    assert [at_level((0.3, 0.7), level, 3) for level in range(3)] == pytest.approx([0.3, 0.5, 0.7])
+    assert [at_level((0.3,), level, 3) for level in range(3)] == [0.3] * 3
+    assert [at_level((0.3, 0.2, 0.5), level, 3) for level in range(3)] == [0.3, 0.2, 0.5]
+    assert at_level((0.3,), 0, 1) == 0.3

@@ -36,6 +36,7 @@ OPTIONS = {
     "batches": {"batch_rows": 300},
     "multi": {"schedule": "multi_resolution"},
     "local": {"search": "local"},
+    "multi_local": {"search": "local", "schedule": "multi_resolution"},
 }
 
 
@@ -81,6 +82,28 @@ def test_processes_share_out_all_blocks_in_equal_turns(blocks, world):
         assert [work.step for work in part] == [work.step for work in parts[0]]
         assert [work.last for work in part] == [work.last for work in parts[0]]
         assert sum(work.last for work in part) == len(blocks)
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_ranks_that_remember_their_own_rows_train_the_same_map(monkeypatch, options):
+    """What two and three processes do, one after the other in this one."""
+    monkeypatch.setattr(rows_module, "BLOCK", 64)
+    monkeypatch.setattr(rows_module, "LARGEST_BLOCK", 64)
+    x, found = vectors(6000), []
+    for world in (1, 2, 3):  # many epochs on the full grid: a process has seen all its rows before the stride changes
+        ranks = [BatchSOM(24, 12, epochs=24, sigma_start=1.5, init="random", **options) for _ in range(world)]
+        for som in ranks:
+            som.start(rows_module.Rows.survey(x))
+        for steps in ranks[0].steps_:
+            for step in steps:
+                sums = [som.begin(step) for som in ranks]
+                for block in range(ranks[0].blocks_of(step)):
+                    ranks[block % world].accumulate(sums[block % world], block)
+                sums[0].flat[:] = sum(part.flat for part in sums)
+                for som in ranks:
+                    som.update(sums[0])
+        found.append(ranks[0].weights_.tobytes())
+    assert found[0] == found[1] == found[2]
 
 
 @pytest.mark.slow

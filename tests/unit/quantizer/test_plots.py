@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import numpy as np
 import polars as pl
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from refinepoi.quantizer.cells import draw_colours, draw_filled, draw_values, panels, shown_shape
+from refinepoi.quantizer.cells import draw_colours, draw_filled, draw_values, panels, row_and_column, shown_shape
 from refinepoi.quantizer.collisions import Resolved
 from refinepoi.quantizer.colours import grid_colours
 from refinepoi.quantizer.facts import place_facts
@@ -14,7 +15,7 @@ from refinepoi.quantizer.hierarchy import Codebooks
 from refinepoi.quantizer.lattice import Lattice
 from refinepoi.quantizer.level_plots import bucket_sizes, category_map, cell_means, neighbour_pairs, u_matrix
 from refinepoi.quantizer.places import Places
-from refinepoi.quantizer.plots import draw_all
+from refinepoi.quantizer.plots import city_map, draw_all
 from refinepoi.quantizer.residual import ResidualQuantizer
 
 # Simulated colour blindness on linear RGB (Machado, Oliveira and Fernandes, 2009).
@@ -124,7 +125,42 @@ def test_the_colour_of_a_category_is_as_strong_as_its_cell_is_pure():
     strength = 0.12 + 0.88 * 0.5
     np.testing.assert_allclose(mixed, strength * pure + 1 - strength)
     assert np.ptp(empty) < 0.02
-    assert figure.axes[0].get_legend().get_texts()[0].get_text() == "a (2 cells)"
+    assert figure.legends[0].get_texts()[0].get_text() == "a (2 cells)"
+
+
+def test_the_legend_of_categories_lies_within_the_picture():
+    names = np.array([f"A category of some thirty letters {n}"[-28:] for n in range(8)])
+    figure = category_map(Lattice(2, 4), np.arange(8), names)
+    FigureCanvasAgg(figure).draw()
+    legend, (axes,) = figure.legends[0], figure.axes
+    assert legend.get_texts()[0].get_text().endswith("(1 cell)")
+    assert figure.bbox.x0 <= legend.get_window_extent().x0 and legend.get_window_extent().x1 <= figure.bbox.x1
+    assert axes.get_tightbbox().x1 <= legend.get_window_extent().x0
+
+
+@pytest.mark.parametrize(
+    ("lattice", "rows", "columns"),
+    [
+        (Lattice(1, 3), ["0"], ["0", "1", "2"]),
+        (Lattice(7, 4, "hexagonal"), list("0123456"), list("0123")),
+        (Lattice(20, 2), ["0", "3", "6", "9", "12", "15", "18"], ["0", "1"]),
+    ],
+)
+def test_rows_and_columns_are_named_by_whole_numbers_that_exist(lattice, rows, columns):
+    _, (axes,) = panels(1, 1, "")
+    draw_colours(axes, lattice, np.ones((lattice.nodes, 4)))
+    row_and_column(axes, lattice)
+    assert [label.get_text() for label in axes.get_yticklabels()] == rows
+    assert [label.get_text() for label in axes.get_xticklabels()] == columns
+
+
+def test_names_of_regions_follow_a_folded_line_not_the_cells_above_and_below():
+    """60 cells in rows of 8: 7 and 8 are neighbours though the fold parts them; 36, 44, 52 only stand in a column."""
+    codes = np.array([7, 8, 36, 44, 52] * 4 + list(range(60)) * 2)
+    categories = ["a"] * 20 + ["c"] * 120
+    figure = city_map(np.zeros((len(codes), 2)), codes, Lattice(1, 60), categories)
+    (name,) = [text for text in figure.axes[1].texts if text.get_text() == "a"]
+    assert name.get_position()[1] in (0, 1)
 
 
 def test_values_are_drawn_where_they_stand():

@@ -8,7 +8,15 @@ from refinepoi.quantizer.collisions import GridSpace, VectorSpace
 from refinepoi.quantizer.hierarchy import Codebooks
 from refinepoi.quantizer.lattice import Lattice
 from refinepoi.quantizer.places import Places
-from refinepoi.quantizer.quality import cell_use, collision_rate, id_report, level_report, shared, topographic_error
+from refinepoi.quantizer.quality import (
+    cell_use,
+    collision_rate,
+    id_report,
+    level_report,
+    shared,
+    topographic_error,
+    variance_of,
+)
 from refinepoi.quantizer.residual import ResidualQuantizer
 
 
@@ -57,11 +65,12 @@ def test_level_report_by_hand():
     x = np.array([[0.0], [1.0], [4.0], [7.0]], np.float32)  # mean 3, total variance 9 + 4 + 1 + 16 = 30
     books = Codebooks(((1, 2), (1, 2)), (np.array([[0.0], [6.0]], np.float32), np.array([[-1.5], [1.0]], np.float32)))
     codes = books.encode(x)  # level 1: 0 0 1 1, residuals 0 1 -2 1; level 2: 1 1 0 1, left -1 0 -.5 0
-    first, second = level_report(places_of(x), codes, ResidualQuantizer(books, "rectangular"))
+    first, second = level_report(places_of(x), codes, ResidualQuantizer(books, "rectangular"), 7.5)
     assert first["quantization_error"] == pytest.approx((0 + 1 + 2 + 1) / 4)
     assert first["unexplained_variance"] == pytest.approx((0 + 1 + 4 + 1) / 30)
     assert second["quantization_error"] == pytest.approx((1 + 0 + 0.5 + 0) / 4)
     assert second["unexplained_variance"] == pytest.approx(1.25 / 30)
+    assert second["rms_error"] == pytest.approx((1.25 / 4) ** 0.5)
     assert (first["topographic_error"], first["topographic_neighbours"]) == (0.0, 8)
     assert (second["neighbours"], second["neighbourhood_rows"]) == (1, 4)
 
@@ -70,7 +79,7 @@ def test_id_report_counts_what_the_policy_did():
     x = np.array([[0.0], [0.1], [1.0]], np.float32)
     books = Codebooks(((1, 3),), (np.array([[0.0], [1.0], [0.3]], np.float32),))
     first, final = np.array([[0], [0], [1]], np.int32), np.array([[0], [2], [1]], np.int32)
-    report = id_report(places_of(x), first, final, ResidualQuantizer(books, "rectangular"))
+    report = id_report(places_of(x), first, final, ResidualQuantizer(books), variance_of(x))
     assert report["collision_rate_before"] == pytest.approx(2 / 3)
     assert report["collision_rate"] == 0
     assert report["moved_share"] == pytest.approx(1 / 3)
@@ -79,3 +88,11 @@ def test_id_report_counts_what_the_policy_did():
     total = float(np.square(x - x.mean()).sum())
     assert report["unexplained_variance_before"] == pytest.approx(0.01 / total, rel=1e-5)
     assert report["unexplained_variance"] == pytest.approx(0.04 / total, rel=1e-5)
+
+
+def test_variance_by_hand_and_none_where_float32_only_rounds():
+    assert variance_of(np.array([[0.0], [1.0], [4.0], [7.0]], np.float32)) == pytest.approx(7.5)
+    assert variance_of(np.full((7, 3), 0.1, np.float32)) == 0
+    books = Codebooks(((1, 2),), (np.zeros((2, 1), np.float32),))
+    (level,) = level_report(places_of([[1.0]]), np.array([[0]], np.int32), ResidualQuantizer(books), 0.0)
+    assert (level["unexplained_variance"], level["rms_error"]) == (None, 1.0)

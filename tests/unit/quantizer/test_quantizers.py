@@ -9,7 +9,7 @@ import yaml
 from pydantic import TypeAdapter
 
 from refinepoi.quantizer.collisions import resolve
-from refinepoi.quantizer.fit import epochs_of, fit, load, save
+from refinepoi.quantizer.fit import epochs_of, fit, load, save, som_of
 from refinepoi.quantizer.places import Places
 from refinepoi.quantizer.quality import collision_rate
 from refinepoi.quantizer.spec import QuantizerSpec
@@ -43,13 +43,19 @@ def places(rows=140, columns=6, held_out=20, seed=0):
     )
 
 
+def option(name):
+    """An option of conf/quantizer as Hydra reads it, on top of what it names as its defaults."""
+    own = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
+    for base in own.pop("defaults", []):
+        if isinstance(base, dict):
+            own = {group: option(f"{group}/{chosen}") for group, chosen in base.items()} | own
+        elif base != "_self_":
+            own = option(base) | own
+    return own
+
+
 def spec(kind, **changes):
-    values = {}
-    for option in yaml.safe_load((CONF / f"{kind}.yaml").read_text(encoding="utf-8")).get("defaults", []):
-        values |= yaml.safe_load((CONF / f"{option}.yaml").read_text(encoding="utf-8"))
-    values |= yaml.safe_load((CONF / f"{kind}.yaml").read_text(encoding="utf-8"))
-    values.pop("defaults", None)
-    values |= {"seed": 0, "levels": ["4x4", "3x4", "2x3"]} | SMALL[kind] | changes
+    values = option(kind) | {"seed": 0, "levels": ["4x4", "3x4", "2x3"]} | SMALL[kind] | changes
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return TypeAdapter(QuantizerSpec).validate_python(values)
 
@@ -187,7 +193,8 @@ def test_few_places_and_equal_places(kind, rows):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_level(kind):
-    quantizer = fit(spec(kind, levels=["3x3"]), places())
+    sigma = {"sigma_end": [0.5]} if kind in ("som", "nested", "minisom") else {}
+    quantizer = fit(spec(kind, levels=["3x3"], **sigma), places())
     codes = quantizer.encode(places())
     assert codes.shape == (140, 1)
     assert len(np.unique(codes)) > 3
@@ -202,3 +209,12 @@ def test_kinds_that_read_vectors_tell_more_of_unseen_places_than_their_mean(kind
     away = those[~those.trained]
     left = np.square(away.vectors - quantizer.decode(quantizer.encode(away))).sum()
     assert left < 0.5 * np.square(away.vectors - those.known.vectors.mean(0)).sum()
+
+
+def test_final_sigma_grows_with_depth_from_the_first_level_to_the_last():
+    """What the option says for two levels holds for any number: .3/.5/.7 over three (docs/method.md section 3)."""
+    for levels, wanted in ((["4x4"] * 2, [0.3, 0.7]), (["4x4"] * 3, [0.3, 0.5, 0.7])):
+        made = spec("som", levels=levels)
+        soms = [som_of(made, ((4, 4),) * len(levels), "cpu", level) for level in range(len(levels))]
+        assert [som.sigma_end for som in soms] == pytest.approx(wanted)
+        assert [som.sigma_start for som in soms] == [1.0] * len(levels)

@@ -7,7 +7,9 @@ import pytest
 import yaml
 from pydantic import TypeAdapter
 
+from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.core.errors import UserError
+from refinepoi.quantizer.browser import _facts
 from refinepoi.quantizer.collisions import resolve
 from refinepoi.quantizer.fit import fit
 from refinepoi.quantizer.gate import findings_of, stop_if_asked, warnings_of
@@ -35,14 +37,19 @@ def places(rows=150, in_train=150, seed=0):
     )  # fmt: skip
 
 
-def spec(kind, quality=None, **changes):
-    def read(option):
-        values = yaml.safe_load((CONF / f"{option}.yaml").read_text(encoding="utf-8"))
-        for other in values.pop("defaults", []):
-            values = read(other) | values
-        return values
+def option(name):
+    """An option of conf/quantizer as Hydra reads it, on top of what it names as its defaults."""
+    own = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
+    for base in own.pop("defaults", []):
+        if isinstance(base, dict):
+            own = {group: option(f"{group}/{chosen}") for group, chosen in base.items()} | own
+        elif base != "_self_":
+            own = option(base) | own
+    return own
 
-    values = read(kind) | {"seed": 0, "levels": ["4x4", "3x4"], "quality": QUALITY | (quality or {})}
+
+def spec(kind, quality=None, **changes):
+    values = option(kind) | {"seed": 0, "levels": ["4x4", "3x4"], "quality": QUALITY | (quality or {})}
     values |= SMALL[kind] | changes
     return TypeAdapter(QuantizerSpec).validate_python(
         {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
@@ -50,15 +57,19 @@ def spec(kind, quality=None, **changes):
 
 
 def report_of(those, made):
+    return report_and_codes(those, made)[0]
+
+
+def report_and_codes(those, made):
     quantizer = fit(made, those)
     first = quantizer.encode(those)
     resolved = resolve(made.collisions, first, quantizer.grids, quantizer.space(those))
-    return make_report(made, those, quantizer, first, resolved)
+    return make_report(made, those, quantizer, first, resolved), resolved
 
 
 @pytest.mark.parametrize("kind", sorted(SMALL))
 def test_every_kind_is_measured_whole(kind):
-    report = report_of(places(), spec(kind))
+    report, resolved = report_and_codes(places(), spec(kind))
     assert report["quantizer"] == kind
     assert set(report["beside"]) == {"random", "residual_kmeans"} - {{"kmeans": "residual_kmeans"}.get(kind, kind)}
     for figures in (report, *report["beside"].values()):
@@ -71,8 +82,13 @@ def test_every_kind_is_measured_whole(kind):
         assert figures["held_out"]["places"] == 30
     random = report if kind == "random" else report["beside"]["random"]
     assert random["levels"][0]["topographic_error"] is None
-    if kind != "random":
+    if kind in ("random", "geographic", "category"):  # their neighbours are neighbours by construction
+        assert report["levels"][0]["topographic_error"] is None
+    else:
         assert report["levels"][0]["topographic_error"] is not None
+    facts = dict(_facts(SemanticIds(resolved.codes, resolved.grids, "nearest_free", report)))
+    assert facts["NICC, level 1"] == f"{report['prefixes'][0]['nicc']:.1f} × chance"
+    assert facts["NICC, whole ID"] == f"{report['prefixes'][1]['nicc']:.1f} × chance"
     text = quality_text(report)
     assert text.startswith(f"# Quality of the semantic IDs: {kind}, 150 places")
     assert "nan" not in text
@@ -139,6 +155,29 @@ def test_a_second_fit_never_sees_the_places_held_out():
     assert sum(row.tobytes() not in rows for row in those.vectors) == 30
 
 
+def test_one_place_held_out_has_a_figure_of_the_size_of_the_others():
+    """Its share is of the spread of the places learned from: about itself it has none."""
+    those = places(in_train=149)
+    report = report_of(those, spec("kmeans", {"beside": "off"}))
+    known = those.known.vectors
+    spread = np.square(known - known.mean(0)).sum(1).mean()
+    last = report["held_out"]["levels"][-1]
+    assert report["held_out"]["places"] == 1
+    assert last["unexplained_variance"] == pytest.approx(last["rms_error"] ** 2 / spread, rel=1e-4)
+    assert 0 < last["unexplained_variance"] < 1
+
+
+def test_the_gate_stops_before_anything_else_is_fitted(monkeypatch):
+    asked = spec("kmeans", {"gate": "stop", "beside": "all"})
+    those = collapsed()
+    quantizer = fit(asked, those)
+    first = quantizer.encode(those)
+    resolved = resolve("nearest_free", first, quantizer.grids, quantizer.space(those))
+    monkeypatch.setattr("refinepoi.quantizer.report.fit", lambda *_: pytest.fail("a peer or a second fit"))
+    with pytest.raises(UserError, match="level 1 collapsed"):
+        make_report(asked, those, quantizer, first, resolved)
+
+
 def collapsed():
     those = places()
     return Places(np.ones_like(those.vectors), those.latitude, those.longitude, those.category, those.trained)
@@ -177,10 +216,11 @@ def test_the_gate_opens_exactly_at_its_threshold(share, warned):
 def test_the_report_says_by_how_much_collisions_fell(ours, theirs, words):
     peer = {"residual_kmeans": {"ids": {"collision_rate_before": theirs}}}
     report = {"quantizer": "som", "ids": {"collision_rate_before": ours}, "beside": peer}
-    (line,) = findings_of(report)
-    assert words in line
-    assert findings_of(report | {"quantizer": "opq"}) == []
-    assert findings_of(report | {"beside": {}}) == []
+    for kind in ("som", "minisom"):
+        (line,) = findings_of(report, spec(kind))
+        assert words in line
+    assert findings_of(report, spec("opq")) == []
+    assert findings_of(report | {"beside": {}}, spec("som")) == []
 
 
 def test_the_table_is_markdown_and_its_columns_are_aligned():

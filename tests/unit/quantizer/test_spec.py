@@ -8,23 +8,32 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from refinepoi.core.spec import digest
-from refinepoi.quantizer.spec import FittedSpec, QuantizerSpec, SomSpec
+from refinepoi.quantizer.spec import VERSION, FittedSpec, QuantizerSpec, SomSpec
 
 CONF = Path(__file__).parents[3] / "conf" / "quantizer"
 SPECS: TypeAdapter = TypeAdapter(QuantizerSpec)
 
 
-def read(option, **changes):
-    values = yaml.safe_load((CONF / f"{option}.yaml").read_text(encoding="utf-8"))
-    for base in values.pop("defaults", []):
-        values = yaml.safe_load((CONF / f"{base}.yaml").read_text(encoding="utf-8")) | values
+def option(name):
+    """An option of conf/quantizer as Hydra reads it, on top of what it names as its defaults."""
+    own = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
+    for base in own.pop("defaults", []):
+        if isinstance(base, dict):
+            own = {group: option(f"{group}/{chosen}") for group, chosen in base.items()} | own
+        elif base != "_self_":
+            own = option(base) | own
+    return own
+
+
+def read(name, **changes):
+    values = option(name)
     values |= ({"seed": 0} if "seed" in values else {}) | changes
     return SPECS.validate_python({k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
 
-@pytest.mark.parametrize("option", sorted(path.stem for path in CONF.glob("*.yaml")))
-def test_each_option_is_a_spec_of_its_kind(option):
-    assert read(option).kind == option
+@pytest.mark.parametrize("name", sorted(path.stem for path in CONF.glob("*.yaml")))
+def test_each_option_is_a_spec_of_its_kind(name):
+    assert read(name).kind == name
 
 
 def test_the_default_is_the_hierarchical_som():
@@ -40,6 +49,10 @@ def test_the_default_is_the_hierarchical_som():
         {"levels": ["16 x 16"]},
         {"sigma_end": [-0.3]},
         {"sigma_end": []},
+        {"sigma_end": [1e-200]},
+        {"sigma_end": [0.3, 0.5, 0.7]},  # the option has two levels
+        {"sigma_start": [0.3, 0.5, 0.7]},
+        {"levels": ["9999x9999"] * 3},  # prefixes are numbered by int64
         {"sigma_start": [0.0]},
         {"sigma_start": 0.25},
         {"batch_rows": 0},
@@ -58,9 +71,9 @@ def test_a_wrong_value_is_refused(change):
         read("som", **change)
 
 
-def store(folder, stage="quantize", files=("codes.npy",)):
+def store(folder, stage="quantize", files=("codes.npy",), version=VERSION):
     folder.mkdir(exist_ok=True)
-    manifest = {"stage": stage, "key": "k", "files": dict.fromkeys(files, "0")}
+    manifest = {"stage": stage, "version": version, "key": "k", "files": dict.fromkeys(files, "0")}
     (folder / "manifest.json").write_text(json.dumps(manifest))
     return read("fitted", codebook=str(folder))
 
@@ -81,4 +94,19 @@ def test_what_is_no_codebook_is_refused(tmp_path):
     assert "holds no stored artifact, not what quantize makes" in line
     (line,) = store(tmp_path / "other", stage="train_encoder").problems()
     assert "holds train_encoder, not what quantize makes" in line
+    (line,) = store(tmp_path / "old", version=VERSION - 1).problems()
+    assert f"was made by version {VERSION - 1} of quantize, and version {VERSION} is needed; repeat the run" in line
     assert isinstance(read("fitted", codebook="x"), FittedSpec)
+
+
+def test_maps_of_one_kind_take_sigmas_as_the_other():
+    for kind in ("som", "minisom"):
+        assert read(kind, sigma_start=[0.3, 0.2]).sigma_start == (0.3, 0.2)
+        with pytest.raises(ValidationError, match=r"sigma_end=\[0\.3, 0\.7\] has 2 values for 1 levels"):
+            read(kind, levels=["4x4"])
+
+
+def test_as_many_ids_as_int64_can_number():
+    assert read("random", levels=["256x256"] * 3 + ["64x128"]).kind == "random"  # 2**61
+    with pytest.raises(ValidationError, match=r"make 9\.2e\+18 IDs"):
+        read("random", levels=["256x256"] * 3 + ["128x256"])  # 2**63

@@ -1,5 +1,6 @@
 """The stage: embeddings in, semantic IDs with report, curves and pictures out."""
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +18,7 @@ from refinepoi.core.runtime import Runtime
 from refinepoi.core.stage import Context
 from refinepoi.core.tracking import StageLog
 from refinepoi.quantizer.fit import load
-from refinepoi.quantizer.spec import QuantizerSpec
+from refinepoi.quantizer.spec import VERSION, FittedSpec, QuantizerSpec
 from refinepoi.quantizer.stage import quantize
 
 CONF = Path(__file__).parents[3] / "conf" / "quantizer"
@@ -59,11 +60,19 @@ def world(rows=120, columns=6, held_out=10):
     return Handle(value=Embeddings(x)), Handle(value=SimpleNamespace(pois=pois, checkins=checkins))
 
 
-def spec(option, **changes):
-    values = yaml.safe_load((CONF / f"{option}.yaml").read_text(encoding="utf-8"))
-    for base in values.pop("defaults", []):
-        values = yaml.safe_load((CONF / f"{base}.yaml").read_text(encoding="utf-8")) | values
-    values |= {"seed": 0, "levels": ["4x4", "4x3"]} | SMALL[option] | changes
+def option(name):
+    """An option of conf/quantizer as Hydra reads it, on top of what it names as its defaults."""
+    own = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
+    for base in own.pop("defaults", []):
+        if isinstance(base, dict):
+            own = {group: option(f"{group}/{chosen}") for group, chosen in base.items()} | own
+        elif base != "_self_":
+            own = option(base) | own
+    return own
+
+
+def spec(name, **changes):
+    values = option(name) | {"seed": 0, "levels": ["4x4", "4x3"]} | SMALL[name] | changes
     values["quality"]["beside"] = "off"  # `test_report.py` looks at the peers
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return TypeAdapter(QuantizerSpec).validate_python(values)
@@ -87,18 +96,18 @@ def files_of(folder):
     return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
-@pytest.mark.parametrize("option", sorted(SMALL))
-def test_every_quantizer_gives_each_poi_an_id_of_its_own(tmp_path, option, no_pictures):
-    ids, _ = run(tmp_path / "a", spec(option))
+@pytest.mark.parametrize("name", sorted(SMALL))
+def test_every_quantizer_gives_each_poi_an_id_of_its_own(tmp_path, name, no_pictures):
+    ids, _ = run(tmp_path / "a", spec(name))
     assert ids.codes.shape == (120, 2)
     assert ids.grids == ((4, 4), (4, 3))
     assert ids.collision_rate == 0
     assert ids.poi_ids == tuple(f"poi {n}" for n in range(120))
     stored_spec, quantizer = load(tmp_path / "a" / "quantizer")
-    assert (stored_spec, quantizer.grids) == (spec(option), ids.grids)
+    assert (stored_spec, quantizer.grids) == (spec(name), ids.grids)
     report = ids.report
     assert report["ids"]["collision_rate"] == 0 < report["ids"]["collision_rate_before"]
-    run(tmp_path / "b", spec(option))
+    run(tmp_path / "b", spec(name))
     assert files_of(tmp_path / "a") == files_of(tmp_path / "b")
 
 
@@ -164,3 +173,28 @@ def test_embeddings_of_another_catalogue_are_refused(tmp_path):
     embeddings, _ = world(rows=30)
     with pytest.raises(BrokenArtifact, match="30 embeddings for 120 POIs"):
         run(tmp_path / "a", spec("som"), (embeddings, world()[1]))
+
+
+def test_too_many_places_are_refused_before_anything_is_fitted(tmp_path, monkeypatch):
+    monkeypatch.setattr("refinepoi.quantizer.fit.fit", lambda *_: pytest.fail("fitted first"))
+    with pytest.raises(UserError, match="120 POIs do not fit into 36 IDs"):
+        run(tmp_path / "a", spec("som", levels=["2x3", "2x3"]))
+
+
+def test_drift_warns_though_the_gate_of_the_first_fit_stops(tmp_path, no_pictures):
+    """The gate is the extending run's own, and speaks of its codes alone."""
+    embeddings, trajectories = world()
+    asked = spec("som")
+    strict = asked.model_copy(update={"quality": asked.quality.model_copy(update={"gate": "stop"})})
+    run(tmp_path / "a", strict, (embeddings, trajectories))
+    (tmp_path / "a" / "manifest.json").write_text(json.dumps({"stage": "quantize", "version": VERSION, "key": "k",
+                                                              "files": {}}))  # fmt: skip
+    own = option("fitted") | {"codebook": str(tmp_path / "a"), "old_drift": 0.01}
+    extending = FittedSpec(
+        **own | {"quality": own["quality"] | {"gate": "stop", "beside": "fast", "max_collisions": 1.0}}
+    )
+    elsewhere = Handle(value=Embeddings(embeddings.value.vectors[::-1].copy()))
+    ids, _ = run(tmp_path / "b", extending, (elsewhere, trajectories))
+    assert [line[:6] for line in ids.report["warnings"]] == ["drift:"]
+    assert set(ids.report["beside"]) == {"random", "residual_kmeans"}  # the first fit had it off
+    assert load(tmp_path / "b" / "quantizer")[0] == strict

@@ -27,8 +27,6 @@ def test_the_same_winners_as_a_naive_loop(nodes, rows):
     distances = naive(x, weights)
     search = search_of(weights)
     assert (search.nearest(x)[0] == distances.argmin(1)).all()
-    if nodes > 1:
-        assert (search.two_nearest(x) == distances.argsort(1)[:, :2]).all()
 
 
 def test_chunks_meet_without_a_seam(monkeypatch):
