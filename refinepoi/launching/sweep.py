@@ -23,6 +23,7 @@ from refinepoi.launching.record import Record, occupied
 
 POLL_SECONDS = 0.5
 OBJECTIVE = "val. MRR"
+_FORMAT = {OBJECTIVE: ".4f", "Acc@1": ".4f", "Acc@10": ".4f", "MRR": ".4f"}
 FLAGS = ("-m", "--multirun")
 
 
@@ -144,7 +145,7 @@ def sweep_table(folder: Path, jobs: int | None) -> tuple[str, int]:
     rows = [["job", "status", *names, "overrides"]]
     for number, outcome in enumerate(found):
         values = outcome.get("metrics", {}) | {OBJECTIVE: objective(outcome)}
-        cells = ["" if values.get(name) is None else f"{values[name]:.4f}" for name in names]
+        cells = ["" if values.get(name) is None else f"{values[name]:{_FORMAT.get(name, '.3g')}}" for name in names]
         if number == best:
             cells[0] += "*"
         own = " ".join(word for word in overrides[number] if word not in common)
@@ -166,8 +167,8 @@ def _columns(found: Sequence[dict[str, Any]]) -> list[str]:
     """Validation MRR and the usual metrics; where jobs stop earlier, what they measured, such as the quality of IDs."""
     measured = list(dict.fromkeys(name for outcome in found for name in outcome.get("metrics", {})))
     if any("MRR" in outcome.get("metrics", {}) for outcome in found):
-        return [OBJECTIVE, *(name for name in ("Acc@1", "Acc@10", "MRR") if name in measured)]
-    return measured[:8]
+        return [name for name in _FORMAT if name in (OBJECTIVE, *measured)]
+    return measured
 
 
 def _first_line(text: str) -> str:
