@@ -123,7 +123,10 @@ def _with_point(tree: DictConfig, lines: list[str], point: tuple[str, ...]) -> D
     """The settings of one job. Plain values are put into the composed tree, which is 20 times as fast as composing."""
     parsed = _parse(list(point))
     if not all(o.type is OverrideType.CHANGE and not _is_group(o.key_or_group) for o in parsed):
-        return _compose([*lines, *point])
+        try:
+            return _compose([*lines, *point])
+        except ConfigurationError as error:
+            raise ConfigurationError([f"{' '.join(point)}: {problem}" for problem in error.problems]) from None
     changed = copy.deepcopy(tree)
     try:
         for o in parsed:

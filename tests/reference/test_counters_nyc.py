@@ -7,15 +7,14 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
-from pydantic import TypeAdapter
 
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.baseline.spec import BaselineSpec
 from refinepoi.baseline.table import rank_all
-from refinepoi.dataset.spec import DatasetSpec
 from refinepoi.dataset.stage import trajectories_of
 from refinepoi.evidence.count import count
 from refinepoi.evidence.spec import EvidenceSpec
+from refinepoi.launching.composition import check
 from refinepoi.ranking import hit_at, reciprocal_rank
 
 pytestmark = pytest.mark.realdata
@@ -36,9 +35,9 @@ def settings(root: Path, group: str, option: str, **changes: Any) -> str:
 
 
 @pytest.fixture(scope="module")
-def nyc(root: Path, real_data: Path) -> Trajectories:
-    text = settings(root, "dataset", "nyc", path=str(real_data / "nyc"))
-    return trajectories_of(TypeAdapter(DatasetSpec).validate_json(text))
+def nyc(real_data: Path) -> Trajectories:
+    words = ["dataset=nyc", f"dataset.path={real_data / 'nyc'}"]
+    return trajectories_of(check(words, multirun=False).jobs[0].experiment.dataset)
 
 
 @pytest.mark.parametrize("history", ["train_prefix", "all"])
