@@ -46,6 +46,7 @@ def test_jobs_are_reported_as_they_end(tmp_path: Path, capsys) -> None:
     write(tmp_path, 0, status="done", objective=0.1)  # before this start: not reported
     write(tmp_path, 1, status="failed", error="then")  # it is run again
     with watched(tmp_path, 3):
+        assert outcomes(tmp_path, 2)[1]["status"] == "missing", "what it came to before is not news"
         write(tmp_path, 1, status="done", objective=0.2)
         write(tmp_path, 2, status="failed", error="x")
     lines = capsys.readouterr().out.splitlines()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
+from options import option
 from pydantic import TypeAdapter
 
 from refinepoi.artifacts.semantic_ids import SemanticIds
@@ -31,25 +31,14 @@ def places(rows=200, columns=6, seed=0):
     )  # fmt: skip
 
 
-def option(name):
-    """An option of conf/quantizer as Hydra reads it, on top of what it names as its defaults."""
-    own = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
-    for base in own.pop("defaults", []):
-        if isinstance(base, dict):
-            own = {group: option(f"{group}/{chosen}") for group, chosen in base.items()} | own
-        elif base != "_self_":
-            own = option(base) | own
-    return own
-
-
 def read(kind, **changes):
-    values = option(kind) | {"seed": 0} | changes
+    values = option("quantizer", kind) | {"seed": 0} | changes
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return TypeAdapter(QuantizerSpec).validate_python(values)
 
 
 def fitted(**changes) -> FittedSpec:
-    return FittedSpec(**(option("fitted") | {"codebook": "store/quantize/abc"} | NEAR | changes))
+    return FittedSpec(**(option("quantizer", "fitted") | {"codebook": "store/quantize/abc"} | NEAR | changes))
 
 
 def first_ids(those, names, kind="kmeans", policy="nearest_free", levels=("5x5", "4x4")):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
+from options import option
 from pydantic import TypeAdapter
 
 from refinepoi.quantizer.collisions import resolve
@@ -43,19 +43,8 @@ def places(rows=140, columns=6, held_out=20, seed=0):
     )
 
 
-def option(name):
-    """An option of conf/quantizer as Hydra reads it, on top of what it names as its defaults."""
-    own = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
-    for base in own.pop("defaults", []):
-        if isinstance(base, dict):
-            own = {group: option(f"{group}/{chosen}") for group, chosen in base.items()} | own
-        elif base != "_self_":
-            own = option(base) | own
-    return own
-
-
 def spec(kind, **changes):
-    values = option(kind) | {"seed": 0, "levels": ["4x4", "3x4", "2x3"]} | SMALL[kind] | changes
+    values = option("quantizer", kind) | {"seed": 0, "levels": ["4x4", "3x4", "2x3"]} | SMALL[kind] | changes
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return TypeAdapter(QuantizerSpec).validate_python(values)
 

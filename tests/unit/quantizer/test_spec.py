@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
+from options import option
 from pydantic import TypeAdapter, ValidationError
 
 from refinepoi.core.spec import digest
@@ -14,19 +14,8 @@ CONF = Path(__file__).parents[3] / "conf" / "quantizer"
 SPECS: TypeAdapter = TypeAdapter(QuantizerSpec)
 
 
-def option(name):
-    """An option of conf/quantizer as Hydra reads it, on top of what it names as its defaults."""
-    own = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
-    for base in own.pop("defaults", []):
-        if isinstance(base, dict):
-            own = {group: option(f"{group}/{chosen}") for group, chosen in base.items()} | own
-        elif base != "_self_":
-            own = option(base) | own
-    return own
-
-
 def read(name, **changes):
-    values = option(name)
+    values = option("quantizer", name)
     values |= ({"seed": 0} if "seed" in values else {}) | changes
     return SPECS.validate_python({k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 

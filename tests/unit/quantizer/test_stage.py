@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import polars as pl
 import pytest
-import yaml
+from options import option
 from pydantic import TypeAdapter
 
 from refinepoi.artifacts.embeddings import Embeddings
@@ -60,19 +60,8 @@ def world(rows=120, columns=6, held_out=10):
     return Handle(value=Embeddings(x)), Handle(value=SimpleNamespace(pois=pois, checkins=checkins))
 
 
-def option(name):
-    """An option of conf/quantizer as Hydra reads it, on top of what it names as its defaults."""
-    own = yaml.safe_load((CONF / f"{name}.yaml").read_text(encoding="utf-8"))
-    for base in own.pop("defaults", []):
-        if isinstance(base, dict):
-            own = {group: option(f"{group}/{chosen}") for group, chosen in base.items()} | own
-        elif base != "_self_":
-            own = option(base) | own
-    return own
-
-
 def spec(name, **changes):
-    values = option(name) | {"seed": 0, "levels": ["4x4", "4x3"]} | SMALL[name] | changes
+    values = option("quantizer", name) | {"seed": 0, "levels": ["4x4", "4x3"]} | SMALL[name] | changes
     values["quality"]["beside"] = "off"  # `test_report.py` looks at the peers
     values = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return TypeAdapter(QuantizerSpec).validate_python(values)
@@ -189,7 +178,7 @@ def test_drift_warns_though_the_gate_of_the_first_fit_stops(tmp_path, no_picture
     run(tmp_path / "a", strict, (embeddings, trajectories))
     (tmp_path / "a" / "manifest.json").write_text(json.dumps({"stage": "quantize", "version": VERSION, "key": "k",
                                                               "files": {}}))  # fmt: skip
-    own = option("fitted") | {"codebook": str(tmp_path / "a"), "old_drift": 0.01}
+    own = option("quantizer", "fitted") | {"codebook": str(tmp_path / "a"), "old_drift": 0.01}
     extending = FittedSpec(
         **own | {"quality": own["quality"] | {"gate": "stop", "beside": "fast", "max_collisions": 1.0}}
     )
