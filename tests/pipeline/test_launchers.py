@@ -14,14 +14,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import small
 
-SMALL = [
-    "dataset.city.users=40", "dataset.city.pois=80", "dataset.city.days=60", "dataset.protocol.train_queries=last",
-    "encoder.epochs=2", "quantizer.levels=[5x5,5x5]", "quantizer.epochs=3",
-    "model.hidden=32", "model.layers=2", "model.heads=2", "model.kv_heads=2", "model.intermediate=64",
-    "grpo.steps=2", "grpo.num_generations=4", "grpo.prompts_per_step=4", "grpo.eval_queries=16",
-    "evaluation.scoring.resamples=100", "runtime.progress=false", "tracking=off",
-]  # fmt: skip
+SMALL = [*small.SMALL, "tracking=off"]
 SWEEP = [*SMALL, "goal=trajectories", "-m", "dataset.city.pois=80,90,100"]
 
 
