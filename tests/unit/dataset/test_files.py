@@ -81,7 +81,7 @@ def test_gzip_and_plain_give_the_same(tmp_path: Path) -> None:
         ("x.csv", b"", "no header line"),
         ("x.csv", b"a,a\n", "doubled column names"),
         ("x.csv", b"a,c\n1,2\n", "no column b"),
-        ("x.csv.gz", gzip.compress(b"a,b\n1,2\n")[:-9], "damaged or cut short"),
+        ("x.csv.gz", gzip.compress(b"a,b\n1,2\n", mtime=0)[:-9], "damaged or cut short"),
         ("x.csv.gz", b"a,b\n1,2\n", "damaged or cut short"),
     ],
 )
