@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.trajectories import SPLITS, Trajectories
@@ -19,36 +20,26 @@ from refinepoi.evidence.world import Floats, Ints, Queries, World, kilometres, m
 ORDER_SCALE = 10.0  # kernel sums are small numbers
 
 
-def count(
-    trajectories: Trajectories, spec: EvidenceSpec, progress: Callable[[list[Ints]], Iterable[Ints]] = iter
-) -> Evidence:
-    """The evidence of every query of `trajectories`; `progress` wraps the list of chunks."""
-    world, queries = make_world(trajectories), make_queries(trajectories)
-    hidden = spec.target_time == "hidden"
-    if spec.history == "train_prefix":
-        days = generator(spec.seed, "blackout").uniform(0.0, spec.blackout_days, len(queries))
-        queries = blackout(world, queries, days)
-    names = counter_names(spec.decay_days, spec.hour_widths, spec.near_km)
-    candidates = np.full((len(queries), spec.candidates), -1, np.int32)
-    counters = np.zeros((len(queries), spec.candidates, len(names)), np.float32)
-    context = np.zeros((len(queries), len(CONTEXT)), np.float32)
-    begins = split_begins(trajectories)
-    crowd, near = Crowd(world), neighbours(world, spec.pool.near)
+class Counting:
+    """What all queries share: the settings, everybody's training visits, geography. It counts for anybody's visits."""
 
-    cutoff = np.concatenate(
-        [
-            look(world, queries.take(rows), spec.history, hidden, begins).cutoff
-            for rows in _chunks(np.arange(len(queries)), spec.chunk)
-        ]
-        or [np.zeros(0, np.int64)]
-    )
-    for rows in progress(_chunks(np.argsort(cutoff, kind="stable"), spec.chunk)):
-        part = queries.take(rows)
-        sight = look(world, part, spec.history, hidden, begins)
-        own = count_own(world, part, sight, spec)
-        moves = crowd.moves(part, sight, hidden, spec.gap_width)
-        popularity, at_hour = crowd.popularity(part, sight, hidden)
-        keys = gather(world, sight, own, moves, popularity if hidden else at_hour, near, spec.pool)
+    def __init__(self, world: World, spec: EvidenceSpec) -> None:
+        """world: that of the training check-ins."""
+        self.spec, self.hidden = spec, spec.target_time == "hidden"
+        self.names = counter_names(spec.decay_days, spec.hour_widths, spec.near_km)
+        self.crowd, self.near = Crowd(world), neighbours(world, spec.pool.near)
+        self.facts = _facts(spec, world, self.names)
+
+    def look(self, world: World, queries: Queries, begins: Ints) -> Sight:
+        return look(world, queries, self.spec.history, self.hidden, begins)
+
+    def count(self, world: World, queries: Queries, sight: Sight) -> Evidence:
+        """The evidence of m queries. world: whose rows the sight holds; it has the POIs of the training's."""
+        spec, m = self.spec, len(queries)
+        own = count_own(world, queries, sight, spec)
+        moves = self.crowd.moves(world, queries, sight, self.hidden, spec.gap_width)
+        popularity, at_hour = self.crowd.popularity(queries, sight, self.hidden)
+        keys = gather(world, sight, own, moves, popularity if self.hidden else at_hour, self.near, spec.pool)
         query, poi = keys // world.pois, keys % world.pois
         everybody = np.stack([popularity[query, poi], at_hour[query, poi]], 1)
         values = np.concatenate(
@@ -56,15 +47,42 @@ def count(
         )
         score = np.zeros(len(keys))
         for name, weight in spec.weights.items():  # one by one: a matrix product may round by its neighbours
-            score += weight * np.log1p(ORDER_SCALE * values[:, names.index(name)])
+            score += weight * np.log1p(ORDER_SCALE * values[:, self.names.index(name)])
         order = np.lexsort((poi, -score, query))
         place = place_in_group(query[order])
         order, place = order[place < spec.candidates], place[place < spec.candidates]
-        candidates[rows[query[order]], place] = poi[order]
-        counters[rows[query[order]], place] = values[order]
-        context[rows] = _context(world, part, sight, own.keys // world.pois, hidden)
+        candidates = np.full((m, spec.candidates), -1, np.int32)
+        counters = np.zeros((m, spec.candidates, len(self.names)), np.float32)
+        candidates[query[order], place] = poi[order]
+        counters[query[order], place] = values[order]
+        context = _context(world, queries, sight, own.keys // world.pois, self.hidden)
+        return Evidence(candidates, counters, self.names, context, CONTEXT, self.facts)
 
-    return Evidence(candidates, counters, names, context, CONTEXT, _facts(spec, world, names))
+
+def count(
+    trajectories: Trajectories, spec: EvidenceSpec, progress: Callable[[list[Ints]], Iterable[Ints]] = iter
+) -> Evidence:
+    """The evidence of every query of `trajectories`; `progress` wraps the list of chunks."""
+    world, queries = make_world(trajectories), make_queries(trajectories)
+    if spec.history == "train_prefix":
+        days = generator(spec.seed, "blackout").uniform(0.0, spec.blackout_days, len(queries))
+        queries = blackout(world, queries, days)
+    counting, begins = Counting(world, spec), split_begins(trajectories)
+    candidates = np.full((len(queries), spec.candidates), -1, np.int32)
+    counters = np.zeros((len(queries), spec.candidates, len(counting.names)), np.float32)
+    context = np.zeros((len(queries), len(CONTEXT)), np.float32)
+    cutoff = np.concatenate(
+        [
+            counting.look(world, queries.take(rows), begins).cutoff
+            for rows in _chunks(np.arange(len(queries)), spec.chunk)
+        ]
+        or [np.zeros(0, np.int64)]
+    )
+    for rows in progress(_chunks(np.argsort(cutoff, kind="stable"), spec.chunk)):
+        part = queries.take(rows)
+        found = counting.count(world, part, counting.look(world, part, begins))
+        candidates[rows], counters[rows], context[rows] = found.candidates, found.counters, found.context
+    return Evidence(candidates, counters, counting.names, context, CONTEXT, counting.facts)
 
 
 def split_begins(trajectories: Trajectories) -> Ints:
@@ -85,7 +103,7 @@ def _nearness(world: World, sight: Sight, query: Ints, poi: Ints, near_km: tuple
     return np.stack([np.exp(-distance / km) for km in near_km], 1) if near_km else np.zeros((len(poi), 0))
 
 
-def _context(world: World, queries: Queries, sight: Sight, visited: Ints, hidden: bool) -> Floats:
+def _context(world: World, queries: Queries, sight: Sight, visited: Ints, hidden: bool) -> npt.NDArray[np.float32]:
     """[m, len(CONTEXT)]. visited: the query of each distinct POI seen."""
     m, known = len(queries), sight.last != NONE
     nothing = np.full(m, np.nan)
@@ -103,7 +121,7 @@ def _context(world: World, queries: Queries, sight: Sight, visited: Ints, hidden
         "last_weekday": np.where(known, world.weekday[sight.last], np.nan),
         "history_days": np.where(newest == NONE, np.nan, (sight.reference - world.utc[newest]) / 86_400.0),
     }
-    return np.stack([facts[name] for name in CONTEXT], 1)
+    return np.stack([facts[name] for name in CONTEXT], 1).astype(np.float32)
 
 
 def coverage(evidence: Evidence, trajectories: Trajectories) -> dict[str, float]:

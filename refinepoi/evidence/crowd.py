@@ -1,6 +1,7 @@
 """Counters of everybody's training visits before a query's cutoff, and of geography.
 
-`Crowd` walks the training check-ins once in time order, so the queries of one run must come with ascending cutoffs.
+`Crowd` walks the training check-ins in time order; queries with ascending cutoffs cost one walk, an earlier cutoff
+begins a new one. The queries may be those of other people than the training's: rows of a sight are rows of `world`.
 Hour kernels are rounded to 1/64: their sums over counts are then exact, whatever is summed together (docs/method.md
 section 4: a query's numbers may not depend on its neighbours).
 """
@@ -55,15 +56,19 @@ class Crowd:
 
     def _count_until(self, end: int) -> None:
         if end < self.counted:
-            raise ValueError("queries must come with ascending cutoffs")
+            self.table[:] = 0.0
+            self.counted = 0
         new = self.rows[self.counted : end]
         np.add.at(self.table, (self.world.poi[new], self.world.hour[new].astype(np.int64)), 1.0)
         self.counted = end
 
-    def moves(self, queries: Queries, sight: Sight, hidden: bool, gap_width: float) -> Table:
-        """Slots of the successors of each query's last POI; columns: moves, moves weighted by match of elapsed gap."""
+    def moves(self, world: World, queries: Queries, sight: Sight, hidden: bool, gap_width: float) -> Table:
+        """
+        Slots of the successors of each query's last POI; columns: moves, moves weighted by match of elapsed gap.
+        world: whose rows the sight holds.
+        """
         known = sight.last != NONE
-        last = np.where(known, self.world.poi[sight.last], 0)
+        last = np.where(known, world.poi[sight.last], 0)
         begin = np.searchsorted(self._departures, self.world.time_of(last, np.full(len(last), self.world.origin)))
         end = np.searchsorted(self._departures, self.world.time_of(last, sight.cutoff))
         query, move = expand(begin, np.where(known, np.maximum(end - begin, 0), 0))
@@ -72,7 +77,7 @@ class Crowd:
         plain = np.bincount(slot, minlength=len(keys)).astype(np.float64)
         matched = np.zeros(len(keys))
         if not hidden:
-            weights = match_gap(self.world.log_gap[row], sight.log_gap(self.world, queries)[query], gap_width)
+            weights = match_gap(self.world.log_gap[row], sight.log_gap(world, queries)[query], gap_width)
             matched = np.bincount(slot, weights, minlength=len(keys)).astype(np.float64)
         return Table(keys, np.stack([plain, matched], 1))
 

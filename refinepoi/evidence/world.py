@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
-from refinepoi.artifacts.trajectories import Trajectories
+from refinepoi.artifacts.trajectories import CHECKINS, Trajectories
 from refinepoi.core.earth import EARTH_KM
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Columns = dict[str, Ints]
 TRAIN = 0
 
 
@@ -74,40 +76,62 @@ def weekday_of(local: npt.NDArray[np.integer[Any]]) -> Ints:
 
 
 def make_world(trajectories: Trajectories) -> World:
-    table = {name: trajectories.checkins[name].to_numpy() for name in trajectories.checkins.columns}
-    order = np.argsort(table["user"], kind="stable")  # the table is sorted by utc already
+    return world_of(columns_of(trajectories), trajectories.users.height, unit_vectors(trajectories.pois))
+
+
+def make_queries(trajectories: Trajectories) -> Queries:
+    """The samples of the protocol; every earlier training check-in is seen until `sight.py` says otherwise."""
+    return queries_of(columns_of(trajectories), trajectories.queries["row"].to_numpy())
+
+
+def columns_of(trajectories: Trajectories) -> Columns:
+    """The check-ins as int64 arrays by name, in the order of the table."""
+    return {name: trajectories.checkins[name].to_numpy().astype(np.int64) for name in CHECKINS}
+
+
+def unit_vectors(pois: pl.DataFrame) -> Floats:
+    """[P, 3]"""
+    latitude, longitude = (np.radians(pois[name].to_numpy()) for name in ("latitude", "longitude"))
+    flat = np.cos(latitude)
+    return np.stack([flat * np.cos(longitude), flat * np.sin(longitude), np.sin(latitude)], 1)
+
+
+def world_of(table: Columns, users: int, places: Floats) -> World:
+    """table: check-ins sorted by utc, names as in `CHECKINS`. places: [P, 3]."""
+    order = np.argsort(table["user"], kind="stable")
     user, utc, local = table["user"][order], table["utc"][order], table["local"][order]
     log_gap = np.full(len(order), np.inf)
     same = user[1:] == user[:-1]
     log_gap[1:][same] = np.log1p((utc[1:] - utc[:-1])[same] / 3_600.0)
-    latitude, longitude = (np.radians(trajectories.pois[name].to_numpy()) for name in ("latitude", "longitude"))
-    flat = np.cos(latitude)
     origin, span = (int(utc.min()), int(utc.max() - utc.min()) + 2) if len(utc) else (0, 1)
     return World(
-        start=np.searchsorted(user, np.arange(trajectories.users.height + 1)).astype(np.int64),
-        poi=table["poi"][order].astype(np.int64),
-        utc=utc.astype(np.int64),
+        start=np.searchsorted(user, np.arange(users + 1)).astype(np.int64),
+        poi=table["poi"][order],
+        utc=utc,
         hour=hour_of(local),
         weekday=weekday_of(local),
-        trajectory=table["trajectory"][order].astype(np.int64),
+        trajectory=table["trajectory"][order],
         train=table["split"][order] == TRAIN,
         log_gap=log_gap,
-        places=np.stack([flat * np.cos(longitude), flat * np.sin(longitude), np.sin(latitude)], 1),
-        user_times=user.astype(np.int64) * span + (utc.astype(np.int64) - origin),
+        places=places,
+        user_times=user * span + (utc - origin),
         origin=origin,
         span=span,
     )
 
 
-def make_queries(trajectories: Trajectories) -> Queries:
-    """The samples of the protocol; every earlier training check-in is seen until `sight.py` says otherwise."""
-    row = trajectories.queries["row"].to_numpy()
-    utc = trajectories.checkins["utc"].to_numpy()[row]
-    local = trajectories.checkins["local"].to_numpy()[row]
-    user, trajectory, split = (
-        trajectories.queries[name].to_numpy().astype(np.int64) for name in ("user", "trajectory", "split")
+def queries_of(table: Columns, row: Ints) -> Queries:
+    """Queries whose targets are the rows `row` [m] of the table."""
+    target = {name: values[row] for name, values in table.items()}
+    return Queries(
+        user=target["user"],
+        trajectory=target["trajectory"],
+        split=target["split"],
+        utc=target["utc"],
+        hour=hour_of(target["local"]),
+        weekday=weekday_of(target["local"]),
+        train_end=target["utc"].copy(),
     )
-    return Queries(user, trajectory, split, utc, hour_of(local), weekday_of(local), train_end=utc.copy())
 
 
 def kilometres(world: World, a: Ints, b: Ints) -> Floats:
