@@ -7,7 +7,11 @@ does not depend on the parts (a test says so).
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+
 from refinepoi.core.errors import UserError
+from refinepoi.core.seeding import generator
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,18 @@ def require_prompts(available: int, prompts_per_step: int) -> None:
             f"grpo.prompts_per_step={prompts_per_step}, but there are {available} training prompts: "
             f"choose at most {available}"
         )
+
+
+def plan_prompts(available: int, prompts_per_step: int, batches: int, seed: int) -> npt.NDArray[np.int64]:
+    """Which prompt is asked when: rows of the table, int64 [batches * prompts_per_step], different within a batch.
+
+    One plan for the whole run, so that a run that continues asks what it would have asked. All prompts are asked in a
+    random order, then all in another order, and so on; what is left of an order and fills no batch is not asked.
+    """
+    each = available // prompts_per_step
+    draw, orders = generator(seed, "prompts"), -(-batches // each)
+    planned = [draw.permutation(available)[: each * prompts_per_step] for _ in range(orders)]
+    return np.concatenate(planned)[: batches * prompts_per_step]
 
 
 def _largest_divisor(number: int, limit: int) -> int:

@@ -19,6 +19,7 @@ def trainer_settings(
         output_dir=str(work),
         seed=spec.seed,
         data_seed=spec.seed,
+        shuffle_dataset=False,  # `plan_prompts` has the order
         max_steps=spec.steps,
         per_device_train_batch_size=batching.part,
         gradient_accumulation_steps=batching.parts,

@@ -10,7 +10,7 @@ from refinepoi.model.spec import LocalModel, ScratchModel
 from refinepoi.reward.spec import RewardSpec
 
 
-@stage(version=1, makes=Policy, name="train_grpo")
+@stage(version=2, makes=Policy, name="train_grpo")
 def train_grpo(
     context: Context,
     spec: GrpoTrain,

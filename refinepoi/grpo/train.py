@@ -18,7 +18,7 @@ from refinepoi.core import interruption
 from refinepoi.core.seeding import seed_torch
 from refinepoi.core.stage import Context
 from refinepoi.decoding.trie import Trie
-from refinepoi.grpo.batching import plan_batches, require_prompts
+from refinepoi.grpo.batching import plan_batches, plan_prompts, require_prompts
 from refinepoi.grpo.curves import RewardedValidation, renamed
 from refinepoi.grpo.rollout import constrained_rollout
 from refinepoi.grpo.settings import trainer_settings
@@ -85,7 +85,7 @@ def train(
                 context.work,
                 cpu,
             ),
-            train_dataset=Dataset.from_dict({"prompt": table["prompt"].to_list(), "target": table["target"].to_list()}),
+            train_dataset=_asked(table, spec),
             processing_class=language.tokenizer,
             callbacks=[watch],
             rollout_func=constrained_rollout(trie, k, spec.temperature, spec.seed) if constrained else None,
@@ -99,6 +99,13 @@ def train(
     answered = spec.num_generations * k * trie.levels
     context.cost["tokens"] = spec.steps * spec.prompts_per_step * (float(asked) + answered)
     return Policy(_result(context, spec, language, memory), _facts(spec, memory))
+
+
+def _asked(table: pl.DataFrame, spec: GrpoTrain) -> Dataset:
+    """The prompts of the whole run in the order they are asked."""
+    rows = Dataset.from_dict({"prompt": table["prompt"].to_list(), "target": table["target"].to_list()})
+    batches = -(-spec.steps // spec.num_iterations)
+    return rows.select(plan_prompts(table.height, spec.prompts_per_step, batches, spec.seed))
 
 
 def catalogue_trie(semantic_ids: SemanticIds, tokenizer: Any) -> Trie:

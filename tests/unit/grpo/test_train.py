@@ -65,11 +65,13 @@ def test_parts_of_a_step_change_nothing(run: Any, loss_type: str) -> None:
             torch.testing.assert_close(value, whole[name], atol=2e-5, rtol=1e-4)
 
 
-@pytest.mark.parametrize("iterations", [1, 2])
+@pytest.mark.parametrize(("iterations", "prompts"), [(1, 4), (2, 4), (1, 11)])  # 24 prompts: 11 a step wrap around
 def test_killed_and_started_again_gives_the_same_bytes(
-    run: Any, monkeypatch: pytest.MonkeyPatch, iterations: int
+    run: Any, monkeypatch: pytest.MonkeyPatch, iterations: int, prompts: int
 ) -> None:
-    settings = {"steps": 8, "num_iterations": iterations, "save_every": 2, "eval_every": 3}
+    settings = {
+        "steps": 8, "num_iterations": iterations, "save_every": 2, "eval_every": 3, "prompts_per_step": prompts,
+    }  # fmt: skip
     whole, whole_context = run("whole", keep="last", **settings)
     best, _ = run("best", keep="best", **settings)
 
