@@ -27,7 +27,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from som_measure import Claim, blobs, medians, pieces, product, sheet
+from measure import Claim, forget_peak, medians, status, table
+from som_measure import blobs, pieces, product, sheet
 from som_peers import Peer, difference_from_minisom, peers
 
 from refinepoi.quantizer.hierarchy import fit_levels
@@ -56,9 +57,7 @@ def main() -> None:
     if found:
         RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps([asdict(claim) for claim in found], indent=1) + "\n", encoding="utf-8")
-        print("| what | value | | against | bar | met |\n|---|---:|---|---|---|---|")
-        for row in found:
-            print(f"| {row.what} | {row.value:.3g} | {row.unit} | {row.against} | {row.bar} | {row.met} |")
+        print(table(found))
     if options.plot or "scaling" in chosen:
         scaling()
 
@@ -189,15 +188,9 @@ def peak_above_input(rows: int) -> float:
     x = blobs(rows, COLUMNS)
     BatchSOM(4, 4, epochs=1, device="cpu").fit(x[:2000])
     before = status("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # forget the peak so far
+    forget_peak()
     BatchSOM(32, 32, epochs=3, device="cpu").fit(x)
     return (status("VmHWM") - before) / 1024
-
-
-def status(key: str) -> float:
-    """A figure of /proc/self/status in KiB."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith(key))
 
 
 def million() -> list[Claim]:

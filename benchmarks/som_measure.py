@@ -1,37 +1,14 @@
-"""What benchmarks/som.py measures with: claims and bars, data, pieces of an epoch, medians of interleaved repeats."""
+"""What benchmarks/som.py measures with: data and the pieces of an epoch."""
 
-import statistics
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import torch
-from som_peers import seconds_of
 
 from refinepoi.quantizer.rows import Rows
 from refinepoi.quantizer.schedule import Step
 from refinepoi.quantizer.som import BatchSOM
 from refinepoi.quantizer.winners import affine, packed
-
-REPEATS = 7
-
-
-@dataclass
-class Claim:
-    """One line of the table. bar: what it is to reach, empty where nothing was asked."""
-
-    what: str
-    value: float
-    unit: str
-    against: str = ""
-    bar: str = ""
-
-    @property
-    def met(self) -> str:
-        if not self.bar:
-            return ""
-        sign, bar = self.bar.split()
-        return "yes" if (self.value >= float(bar) if sign == ">=" else self.value <= float(bar)) else "NO"
 
 
 def blobs(rows: int, columns: int) -> np.ndarray:
@@ -79,14 +56,3 @@ def product(x: np.ndarray, nodes: int, chunk_bytes: int, onednn: bool) -> Callab
             affine(part, ready, bias) if onednn else torch.mm(part, ready)
 
     return run
-
-
-def medians(contenders: dict[str, Callable[[], object]], repeats: int = REPEATS) -> dict[str, float]:
-    """Median process time of each, all of them once in every repeat; one round before to warm up."""
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for repeat in range(repeats + 1):
-        for name, run in contenders.items():
-            seconds = seconds_of(run)
-            if repeat:
-                times[name].append(seconds)
-    return {name: statistics.median(values) for name, values in times.items()}

@@ -7,7 +7,6 @@ are given fewer rows; their time is linear in rows and is scaled.
 import contextlib
 import importlib
 import io
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -121,11 +120,3 @@ def difference_from_minisom(x: np.ndarray, side: int, epochs: int = 3) -> float:
         theirs._sigma = float(sigma)
         theirs.train_batch_offline(x.astype(np.float64), 1)
     return float(np.abs(som.fit(x).weights_ - theirs.get_weights().reshape(side * side, -1)).max())
-
-
-def seconds_of(run: Callable[[], object]) -> float:
-    """Process time of one call, without what it prints."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        start = time.process_time()
-        run()
-        return time.process_time() - start

@@ -2,7 +2,8 @@
 
 A place's likelihood is the product of its tokens' probabilities over the allowed children. A prefix is never less
 likely than what lies below it, so a search that opens the `width` best prefixes at a time may stop when no unopened
-prefix beats the k-th best place found. Plain beams of width k, one pass a level, can miss places; this cannot.
+prefix beats the k-th best place found. Plain beams of width k, one pass a level, can miss places; this cannot. Plain
+ones are here too (`exact=False`): their time does not depend on the scores; Hugging Face's constrained beams are these.
 """
 
 from typing import NamedTuple
@@ -10,6 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from refinepoi.core.errors import UserError
 from refinepoi.decoding.branches import Branches, evaluating, head_scores
 from refinepoi.decoding.trie import Trie
 
@@ -30,32 +32,43 @@ def beam_items(
     k: int,
     *,
     width: int | None = None,
+    exact: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """The best k places for each prompt: pois int64 [B, k], best first, and log-likelihoods float32 [B, k].
 
-    width: prefixes opened at a time (default k); it changes the time taken, not the answer.
+    width: prefixes opened at a time (default k). With `exact` it changes the time taken, not the answer; without, it is
+    the number of beams (at least k), all of one level, and places under other prefixes are not looked at.
     """
     trie.require_places(k)
     batch, width = len(input_ids), width or k
+    if not exact and width < k:
+        raise UserError(f"{width} beams cannot give {k} places: at least {k} are needed")
     with evaluating(model):
         branches = Branches(model, input_ids, attention_mask, room=2 * width * (trie.levels - 1))
         root = torch.zeros((batch, 1), dtype=torch.long, device=input_ids.device)
         opened = _open(model, trie, root, root.float(), root - 1, branches.prompt_hidden[:, None])
         best_score, best_leaf, frontier = _sort_in(trie, opened, k, None)
         seen = torch.zeros((batch, 0, 0), dtype=torch.bool, device=input_ids.device)
-        while bool((frontier.score.amax(1) > best_score[:, -1]).any()):
+        passes = 0
+        while _beats(frontier, best_score) if exact else passes < trie.levels - 1:
+            passes += 1
             picked = frontier.score.topk(min(width, frontier.score.shape[1]), dim=1)
             score, node = picked.values, frontier.node.gather(1, picked.indices)
             parent = frontier.parent.gather(1, picked.indices)
             seen = _append(seen, parent)
             slots = torch.arange(branches.used, branches.used + node.shape[1], device=node.device).expand_as(node)
             tokens = trie.token[node]
-            hidden = branches.extend(tokens, _depth(trie, node), branches.mask(seen[:, -node.shape[1] :]))
-            left = frontier.score.scatter(1, picked.indices, -torch.inf)
+            hidden = branches.extend(tokens, trie.depth(node) - 1, branches.mask(seen[:, -node.shape[1] :]))
+            left = frontier.score.scatter(1, picked.indices, -torch.inf) if exact else frontier.score - torch.inf
             opened = _open(model, trie, node, score, slots, hidden)
             kept = Frontier(left, frontier.node, frontier.parent)
             best_score, best_leaf, frontier = _sort_in(trie, opened, k, (best_score, best_leaf, kept))
     return trie.leaf_poi[best_leaf], best_score
+
+
+def _beats(frontier: Frontier, best_score: Tensor) -> bool:
+    """Whether any prefix may still lead to one of the k best places."""
+    return bool((frontier.score.amax(1) > best_score[:, -1]).any())
 
 
 def _open(model: nn.Module, trie: Trie, node: Tensor, score: Tensor, slot: Tensor, hidden: Tensor) -> Frontier:
@@ -99,9 +112,3 @@ def _append(seen: Tensor, parent: Tensor) -> Tensor:
         grown[:, old:, :old] = past & (parent >= 0)[..., None]
     grown[:, old:, old:] |= torch.eye(width, dtype=torch.bool, device=seen.device)
     return grown
-
-
-def _depth(trie: Trie, node: Tensor) -> Tensor:
-    """How many tokens come before the token of `node` (its level less one)."""
-    starts = trie.path[0, 1:]  # the first leaf's path runs through the first node of every level
-    return torch.bucketize(node, starts, right=True) - 1

@@ -111,6 +111,17 @@ class Trie:
         child = (self.first_child[node][..., None] + column).clamp_(max=len(self.token) - 1)
         return child, column < self.children[node][..., None]
 
+    def parent(self, node: Tensor) -> Tensor:
+        """The node above each of `node` [..]; the root's is the root."""
+        inner = self.first_child[: self.first_leaf]  # rises: every node above the leaves has children of its own
+        return (torch.bucketize(node.contiguous(), inner, right=True) - 1).clamp_(min=0)
+
+    def depth(self, node: Tensor) -> Tensor:
+        """How many tokens lead to each of `node` [..]."""
+        return (
+            torch.bucketize(node.contiguous(), self.path[0], right=True) - 1
+        )  # the first leaf's path: the first node of each level
+
     def open_children(self, node: Tensor, used: Tensor, level: int) -> tuple[Tensor, Tensor]:
         """What may follow `node` [R] (all of `level`) for rows that have used the leaves `used` [R, J] (-1: none).
 

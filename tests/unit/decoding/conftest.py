@@ -4,6 +4,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -65,6 +66,21 @@ def left_padded(lengths: list[int], seed: int = 0, low: int = 1, high: int = 40)
     return torch.randint(low, high, (len(lengths), width), generator=draw) * mask, mask.long()
 
 
+def exhaustive(model: nn.Module, prompt: Tensor, ids: np.ndarray) -> Tensor:
+    """Log-likelihood of each place [P]: one plain forward each, renormalised over the tokens that may follow."""
+    scores = []
+    for row in ids.tolist():
+        with torch.no_grad():
+            logits = model(torch.cat([prompt, torch.tensor(row)])[None]).logits[0].double()
+        total = 0.0
+        for level, token in enumerate(row):
+            allowed = sorted({r[level] for r in ids.tolist() if r[:level] == row[:level]})
+            at = logits[len(prompt) - 1 + level]
+            total += float(at[token] - torch.logsumexp(at[allowed], 0))
+        scores.append(total)
+    return torch.tensor(scores)
+
+
 @pytest.fixture(scope="session", name="random_model")
 def _random_model() -> Callable[..., nn.Module]:
     return random_model
@@ -78,3 +94,8 @@ def _stub() -> Callable[[Tensor], nn.Module]:
 @pytest.fixture(scope="session", name="left_padded")
 def _left_padded() -> Callable[..., tuple[Tensor, Tensor]]:
     return left_padded
+
+
+@pytest.fixture(scope="session", name="exhaustive")
+def _exhaustive() -> Callable[[nn.Module, Tensor, np.ndarray], Tensor]:
+    return exhaustive

@@ -7,31 +7,16 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
 
+from refinepoi.core.errors import UserError
 from refinepoi.decoding.beam import beam_items
 from refinepoi.decoding.trie import Trie
-
-
-def exhaustive(model: nn.Module, prompt: Tensor, ids: np.ndarray) -> Tensor:
-    """Log-likelihood of each place [P]: one plain forward each, renormalised over the tokens that may follow."""
-    scores = []
-    for row in ids.tolist():
-        with torch.no_grad():
-            logits = model(torch.cat([prompt, torch.tensor(row)])[None]).logits[0].double()
-        total = 0.0
-        for level, token in enumerate(row):
-            allowed = sorted({r[level] for r in ids.tolist() if r[:level] == row[:level]})
-            at = logits[len(prompt) - 1 + level]
-            total += float(at[token] - torch.logsumexp(at[allowed], 0))
-        scores.append(total)
-    return torch.tensor(scores)
 
 
 @pytest.mark.parametrize(("levels", "kind"), [(1, "qwen3"), (2, "llama"), (2, "qwen3"), (3, "qwen3")])
 @pytest.mark.parametrize("width", [1, 4, None])
 def test_equals_scoring_everything(
-    levels: int, kind: str, width: int | None, random_model: Any, left_padded: Any
+    levels: int, kind: str, width: int | None, random_model: Any, left_padded: Any, exhaustive: Any
 ) -> None:
     draw = np.random.default_rng(levels)
     ids = np.unique(40 + 5 * np.arange(levels) + draw.integers(0, 5, (40, levels)), axis=0)
@@ -61,3 +46,17 @@ def test_any_trie_any_scores(stub: Any, rows: list[tuple[int, ...]], seed: int, 
     assert [sorted(p) for p in pois.tolist()] == [list(range(len(rows)))] * 3  # valid, distinct, whole catalogue
     assert bool((scores.diff(dim=1) <= 0).all())
     torch.testing.assert_close(scores.exp().sum(1), torch.ones(3), atol=1e-5, rtol=0)
+
+
+def test_plain_beams_look_under_the_best_prefixes_only(stub: Any) -> None:
+    ids = np.array([[1, 4], [1, 5], [2, 4], [2, 5], [3, 4]])
+    table = torch.zeros(6, 6)
+    table[0, 1:4] = torch.tensor([0.40, 0.35, 0.25]).log()  # place 4 alone is under 3: likelihood .25, the best of all
+    args = stub(table), Trie.of(ids), torch.zeros((1, 1), dtype=torch.long), torch.ones((1, 1), dtype=torch.long)
+    assert beam_items(*args, 1)[0].tolist() == [[4]]
+    pois, scores = beam_items(*args, 2, exact=False)
+    assert sorted(pois[0].tolist()) == [0, 1]
+    torch.testing.assert_close(scores.exp(), torch.tensor([[0.2, 0.2]]))
+    assert beam_items(*args, 2, width=3, exact=False)[0][0, 0] == 4  # wide enough to see everything
+    with pytest.raises(UserError, match="at least 2"):
+        beam_items(*args, 2, width=1, exact=False)

@@ -24,6 +24,8 @@ def test_leaves_are_the_catalogue(rows: list[tuple[int, ...]]) -> None:
     assert [rows[poi] for poi in trie.leaf_poi.tolist()] == spelled
     assert trie.leaf_poi.tolist() == [rows.index(s) for s in spelled]  # the first place that bears the ID
     assert (trie.vocabulary[trie.slot[1:]] == trie.token[1:]).all()
+    assert torch.equal(trie.parent(trie.path[:, 1:]), trie.path[:, :-1])
+    assert torch.equal(trie.depth(trie.path), torch.arange(trie.levels + 1).expand_as(trie.path))
 
 
 @given(CATALOGUES, st.data())

@@ -1,0 +1,170 @@
+"""Speed and memory of constrained decoding against Hugging Face's and TRL's own, and against the matrix products.
+
+    python benchmarks/decoding.py                    every claim: about ten minutes
+    python benchmarks/decoding.py --claims lists     some of them: items lists memory
+
+One thread, process time, contenders interleaved in each repeat, medians; float32, random weights; 5,000 places on two
+levels of 16x16. `items`: the ten best single places against Hugging Face's beams with `prefix_allowed_tokens_fn` (the
+answers are compared too), and the share of the time that the weights' matrix products alone would take: 2 x parameters
+x tokens at the best rate torch.mm reaches on the model's own shapes in the same run. `lists`: sampled lists of ten
+places, groups of eight, against the generation of TRL's GRPOTrainer. `memory`: peak resident memory, each group size in
+a process of its own. Prints Markdown and writes benchmarks/results/decoding.json.
+"""
+
+import os
+
+os.environ["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from decoding_models import LEVELS, catalogue, hf_beams, model_of, parameters, prompts, trl_generation
+from measure import Claim, forget_peak, machine, medians, status, table
+from torch import nn
+from transformers import PreTrainedModel
+
+from refinepoi.decoding.beam import beam_items
+from refinepoi.decoding.lists import decode_lists
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results" / "decoding.json"
+K, GROUP = 10, 8
+BATCH = {"1M": 32, "5M": 32, "20M": 16}
+GROUPS, PROMPTS = (1, 2, 4, 8, 16, 32, 64), 8
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    claims = {"items": items, "lists": lists, "memory": memory}
+    parser.add_argument("--claims", nargs="*", choices=claims)
+    parser.add_argument("--sizes", nargs="*", choices=BATCH, default=list(BATCH), help="models; default: all")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--group", type=int, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    if options.group:
+        print(peak_of_group(options.group))
+        return
+    found = [claim for name in options.claims or claims for claim in claims[name](options.sizes, options.repeats)]
+    RESULTS.parent.mkdir(exist_ok=True)
+    results = {"machine": machine(), "claims": [asdict(claim) for claim in found]}
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    print(table(found))
+
+
+def items(sizes: list[str], repeats: int) -> list[Claim]:
+    return [claim for size in sizes for length in (66, 200) for claim in item_claims(size, length, repeats)]
+
+
+def item_claims(size: str, length: int, repeats: int) -> list[Claim]:
+    """The ten best places of each prompt: plain beams against Hugging Face's, the exact search beside them."""
+    model, trie = model_of(size), catalogue()
+    ids, mask = prompts(BATCH[size], length)
+    theirs = hf_beams(model, trie, ids, mask, K)
+    runs: dict[str, Callable[[], object]] = {
+        "plain": lambda: beam_items(model, trie, ids, mask, K, exact=False),
+        "exact": lambda: beam_items(model, trie, ids, mask, K),
+        "theirs": theirs,
+        **{f"product {shape}": run for shape, run in products(model, ids.numel()).items()},
+    }
+    seconds = medians(runs, repeats)
+    rate = max(2 * rows_of(name) / seconds[name] for name in runs if name.startswith("product"))
+    tokens = len(ids) * (length + K * (LEVELS - 1))
+    bound = 2 * parameters(model) * tokens / rate
+    same = (beam_items(model, trie, ids, mask, K, exact=False)[0] == theirs()).all(1).double().mean()
+    what = f"{size}, {length} tokens: "
+    against = f"Hugging Face beams, {len(ids) / seconds['theirs']:.3g} prompts/s"
+    return [
+        Claim(what + "ten best places", len(ids) / seconds["plain"], "prompts/s"),
+        Claim(what + "times faster than", seconds["theirs"] / seconds["plain"], "x", against, ">= 10"),
+        Claim(what + "exact search, times faster than", seconds["theirs"] / seconds["exact"], "x", against),
+        Claim(what + "same ten places in the same order, share of prompts", float(same), "", "Hugging Face beams"),
+        Claim(
+            what + "share of the matrix bound",
+            bound / seconds["plain"],
+            "",
+            f"torch.mm, {rate / 1e9:.0f} GFLOP/s",
+            ">= 0.6" if size == "5M" else "",
+        ),
+    ]
+
+
+def products(model: PreTrainedModel, rows: int) -> dict[str, Callable[[], object]]:
+    """torch.mm on every shape of the model's linear layers, by "rows x in x out"."""
+    shapes = {tuple(m.weight.shape) for n, m in model.named_modules() if isinstance(m, nn.Linear) and n != "lm_head"}
+    found: dict[str, Callable[[], object]] = {}
+    for out, inner in sorted(shapes):
+        x, weight = torch.randn(rows, inner), torch.randn(out, inner)
+        found[f"{rows}x{inner}x{out}"] = lambda x=x, weight=weight: torch.mm(x, weight.T)
+    return found
+
+
+def rows_of(name: str) -> int:
+    """Multiplications of a product, from its name."""
+    rows, inner, out = map(int, name.split()[1].split("x"))
+    return rows * inner * out
+
+
+def lists(sizes: list[str], repeats: int) -> list[Claim]:
+    return [list_claim(size, 66 if size == "20M" else 170, repeats) for size in sizes]
+
+
+def list_claim(size: str, length: int, repeats: int) -> Claim:
+    """Eight lists of ten places for each of four prompts (a step of GRPO's default has more, at the same cost each)."""
+    model, trie = model_of(size), catalogue()
+    ids, mask = prompts(4, length)
+    draws = torch.Generator().manual_seed(0)
+    seconds = medians(
+        {
+            "ours": lambda: decode_lists(model, trie, ids, mask, K, group=GROUP, temperature=1.0, generator=draws),
+            "theirs": trl_generation(model, ids, mask, GROUP, K * LEVELS),
+        },
+        repeats,
+    )
+    against = f"TRL's generation, {4 * GROUP / seconds['theirs']:.3g} completions/s"
+    what = f"{size}, {length} tokens: groups of {GROUP} lists of {K}, time as a share of"
+    return Claim(what, seconds["ours"] / seconds["theirs"], "x", against, "<= 0.333")
+
+
+def memory(sizes: list[str], repeats: int) -> list[Claim]:
+    """Bytes that one more list of a group takes, against the keys and values of its own tokens."""
+    command = [sys.executable, __file__, "--group"]
+    paths = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
+    settings = {**os.environ, "PYTHONPATH": paths}
+    peaks = [
+        float(subprocess.run([*command, str(g)], env=settings, check=True, capture_output=True, text=True).stdout)
+        for g in GROUPS
+    ]
+    config = model_of("5M").config
+    token = 2 * 4 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim
+    own = token * (K * LEVELS - 1)
+    slope = (peaks[-1] - peaks[-2]) / (GROUPS[-1] - GROUPS[-2]) / PROMPTS
+    what = f"5M, 200 tokens, {PROMPTS} prompts: "
+    found = [Claim(f"{what}peak, group of {g}", p / 2**20, "MiB") for g, p in zip(GROUPS, peaks, strict=True)]
+    for against, each, bar in (("its own tokens", own, "<= 1.5"), ("its own and the prompt's", own + 200 * token, "")):
+        against = f"keys and values of {against}, {each >> 10} KiB"
+        found.append(Claim(f"{what}memory of one more list, share of", slope / each, "", against, bar))
+    return found
+
+
+def peak_of_group(group: int) -> float:
+    """Bytes above what was resident after a group of one, which loads what libraries load once."""
+    model, trie = model_of("5M"), catalogue()
+    ids, mask = prompts(PROMPTS, 200)
+    draws = torch.Generator().manual_seed(0)
+    decode_lists(model, trie, ids[:1], mask[:1], 2, temperature=1.0, generator=draws)
+    before = status("VmRSS")
+    forget_peak()
+    decode_lists(model, trie, ids, mask, K, group=group, temperature=1.0, generator=draws)
+    return (status("VmHWM") - before) * 1024
+
+
+if __name__ == "__main__":
+    main()
