@@ -18,8 +18,7 @@ Values = npt.NDArray[np.float64]
 def whole_rewards(rewards: Rewards, pois: Ints, target: Ints) -> Values:
     """The weighted reward of valid lists `pois` int64 [n, k], written without a reasoning block: float64 [n]."""
     answers = Answers(pois, np.ones(len(pois), np.bool_), np.zeros(len(pois), np.bool_))
-    weights = rewards.spec.weights.model_dump()
-    return np.sum([weight * rewards.term(name, answers, target) for name, weight in weights.items()], axis=0)
+    return rewards.total(answers, target)
 
 
 def prefix_rewards(rewards: Rewards, pois: Ints, target: Ints) -> Values:
@@ -31,15 +30,17 @@ def prefix_rewards(rewards: Rewards, pois: Ints, target: Ints) -> Values:
 def item_advantages(prefixes: Values, found_before: npt.NDArray[np.bool_], group: int, scale: str) -> Values:
     """Advantage of each item, float64 [n, k]; rows are groups of `group` lists of one prompt.
 
-    prefixes: [n, k + 1] as from `prefix_rewards`. found_before: bool [n, k], whether the target stands before item j;
-    nothing can be earned after it, and nothing is credited. scale: what to divide by, as TRL's `scale_rewards`: the
-    spread of whole-list rewards in the group or the batch, or `none`.
+    prefixes: [n, k + 1] as from `prefix_rewards`. found_before: bool [n, k], whether the target stands before item j.
+    scale: what to divide by, as TRL's `scale_rewards`: the spread of whole-list rewards in the group or the batch, or
+    `none`.
     """
-    to_go = prefixes[:, -1:] - prefixes[:, :-1]
-    alive = (~found_before).reshape(-1, group, to_go.shape[1])
-    by_group = to_go.reshape(alive.shape)
-    mean = (by_group * alive).sum(1, keepdims=True) / np.maximum(alive.sum(1, keepdims=True), 1)
-    advantage = ((by_group - mean) * alive).reshape(to_go.shape)
+    to_go: Values = (prefixes[:, -1:] - prefixes[:, :-1]).reshape(-1, group, found_before.shape[1])
+    found = found_before.reshape(to_go.shape)
+    advantage: Values = np.zeros_like(to_go)
+    for state in (found, ~found):
+        mean = (to_go * state).sum(1, keepdims=True) / np.maximum(state.sum(1, keepdims=True), 1)
+        advantage = advantage + (to_go - mean) * state
+    credited = advantage.reshape(found_before.shape)
     whole = prefixes[:, -1].reshape(-1, group)
     match scale:
         case "group":
@@ -47,5 +48,5 @@ def item_advantages(prefixes: Values, found_before: npt.NDArray[np.bool_], group
         case "batch":
             spread = np.full((1, 1), whole.std(ddof=1))
         case _:
-            return advantage
-    return np.where(spread > 1e-6, advantage / (spread + 1e-4), 0.0)
+            return credited
+    return np.where(spread > 1e-6, credited / (spread + 1e-4), 0.0)

@@ -21,11 +21,10 @@ def train_grpo(
     semantic_ids: Artifact[SemanticIds],
     trajectories: Artifact[Trajectories],
 ) -> None:
-    """Train `warm_start` with GRPO on the prompts of the train split.
-
-    trajectories: not read by today's terms; rewards in kilometres and by category will ask for the catalogue.
-    """
+    """Train `warm_start` with GRPO on the prompts of the train split. trajectories: for what rewards know of places."""
     from refinepoi.grpo.train import train
+    from refinepoi.reward.places import Places
 
-    policy = train(context, spec, reward, model, warm_start.load(), prompts.load(), semantic_ids.load())
+    places = Places.of(trajectories.load())
+    policy = train(context, spec, reward, model, warm_start.load(), prompts.load(), semantic_ids.load(), places)
     policy.save(context.folder)

@@ -27,6 +27,7 @@ from refinepoi.grpo.trainer import ListTrainer
 from refinepoi.model.load import LanguageModel, adapt, load, save
 from refinepoi.model.tokenizer import id_token_numbers
 from refinepoi.reward.combine import Rewards
+from refinepoi.reward.places import Places
 from refinepoi.reward.spec import RewardSpec
 from refinepoi.training.checkpoints import last_complete
 from refinepoi.training.validation import Validation
@@ -47,6 +48,7 @@ def train(
     warm_start: Policy,
     prompts: Prompts,
     semantic_ids: SemanticIds,
+    places: Places,
 ) -> Policy:
     """Train on the prompts of the train split. Returns the policy as it lies in `context.work`."""
     seed_torch(spec.seed)
@@ -56,7 +58,7 @@ def train(
     cpu = context.runtime.device == "cpu" or not torch.cuda.is_available()
     trie = catalogue_trie(semantic_ids, language.tokenizer).to("cpu" if cpu else "cuda")
     trie.require_places(prompts.list_length)
-    rewards = Rewards(reward, semantic_ids, prompts.list_length, bool(prompts.facts.get("reasoning", False)))
+    rewards = Rewards(reward, semantic_ids, places, prompts.list_length, bool(prompts.facts.get("reasoning", False)))
     resumed = last_complete(context.work)
     memory = Memory(**resumed[1]) if resumed else Memory()
     constrained = spec.sampler == "constrained"

@@ -3,6 +3,7 @@
 A run is resumed in its own folder, under its own W&B id; what the store has is read, what was half done goes on from
 its checkpoints. A sweep is resumed with the words that started it, on another launcher if one is named; jobs that are
 done are not run again. Relative paths begin where the first start was.
+Code of the user's own (`reward.user`) is executed only if he names its file again: a folder alone names none.
 A reproduction makes every artifact anew in a store of its own and compares the digests of all files.
 """
 
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
 
 CLOCKS = {"curve.json"}  # holds tokens per second: the only file that may differ between two equal runs
 LAUNCHER = ("hydra/launcher=", "hydra.launcher.")
+OWN_CODE = "reward.user.file="
 
 
 def resume(name: str, words: list[str], start_hydra: Callable[[], None]) -> int:
     """Go on with a run or a sweep. Settings stay as they were; of further words only a launcher is taken."""
     folder, record = _found(name, "resume")
     os.chdir(record.directory)
+    words = _without_own_code("resume", folder, words)
     if record.sweep:
         if not record.points:
             raise UserError(
@@ -56,8 +59,8 @@ def reproduce(name: str, words: list[str], stamp: str) -> int:
     folder, record = _found(name, "reproduce")
     if record.sweep:
         raise UserError(f"reproduce: {folder} is a sweep; name one of its jobs, such as {folder / '0'}")
-    _refuse("reproduce", words)
     os.chdir(record.directory)
+    _refuse("reproduce", _without_own_code("reproduce", folder, words))
     experiment = _frozen(folder, "reproduce")
     if not (folder / MANIFESTS).is_file():
         raise UserError(f"reproduce: {folder} has no {MANIFESTS}: the run was not finished; resume it first")
@@ -112,6 +115,21 @@ def _frozen(folder: Path, command: str) -> "Experiment":
         return load_config((folder / CONFIG).read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{command}: {folder / CONFIG} cannot be read ({error.strerror})") from None
+
+
+def _without_own_code(command: str, folder: Path, words: list[str]) -> list[str]:
+    """The words less those that name files of the user's own code again. Raises where a frozen one is not named."""
+    import yaml  # type: ignore[import-untyped]
+
+    named = {word.removeprefix(OWN_CODE) for word in words if word.startswith(OWN_CODE)}
+    for config in sorted([*folder.glob(CONFIG), *folder.glob(f"*/{CONFIG}")]):
+        own = ((yaml.safe_load(config.read_text(encoding="utf-8")) or {}).get("reward") or {}).get("user")
+        if own and own["file"] not in named:
+            raise UserError(
+                f"{command}: {folder} uses code of your own, {own['file']!r}; name it again to let it run: "
+                f"refinepoi {command}={folder} {OWN_CODE}{own['file']}"
+            )
+    return [word for word in words if not word.startswith(OWN_CODE)]
 
 
 def _refuse(command: str, words: list[str]) -> None:

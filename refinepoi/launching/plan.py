@@ -98,11 +98,7 @@ def with_unit_weights(experiment: Experiment) -> Experiment:
     """Reward weights that sum to 1 where only their ratios matter: TRL sums the terms, then normalises advantages."""
     if experiment.grpo.kind == "off" or experiment.grpo.scale_rewards == "none":
         return experiment
-    weights = experiment.reward.weights
-    total = sum(weights.model_dump().values())
-    unit = {name: round(value / total, 12) for name, value in weights.model_dump().items()}
-    reward = experiment.reward.model_copy(update={"weights": weights.model_copy(update=unit)})
-    return experiment.model_copy(update={"reward": reward})
+    return experiment.model_copy(update={"reward": experiment.reward.in_unit_weights()})
 
 
 def _steps(experiment: Experiment, number: int, built: dict[str, int]) -> list[Step]:

@@ -1,10 +1,12 @@
-"""The five terms of the reward (docs/method.md section 7), each a pure function of a batch of answers, in [0, 1].
+"""The terms of the reward (docs/method.md section 7), each a pure function of a batch of answers, in [0, 1].
 
 Y is the list as it was written: an invalid or repeated entry keeps its place. No term pays for a list without a place
 of the catalogue, nor for a list that is one place again and again (`Answers.worthless`); `length` counts different
-places, so padding a list with repetitions or inventions earns nothing. Formulas are ours; the paper names the terms.
-All return float64 [n].
+places, so padding a list with repetitions or inventions earns nothing. The paper names the first five; formulas are
+ours. Beyond it stand `distance`, `category`, `novelty` and `penalty`. All return float64 [n].
 """
+
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +14,7 @@ import numpy.typing as npt
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.ranking import rank_in_list, reciprocal_rank
 from refinepoi.reward.answers import Answers, Bools, Ints
+from refinepoi.reward.places import Places
 
 Values = npt.NDArray[np.float64]
 
@@ -19,40 +22,85 @@ Values = npt.NDArray[np.float64]
 def format(answers: Answers, reasoning_asked: bool) -> Values:
     """1 if the answer parses whole (with a reasoning block where one is asked), 0.5 if only a list is found in it."""
     orderly = answers.whole & (answers.reasoned | (not reasoning_asked))
-    return _paid(answers, np.where(orderly, 1.0, 0.5))
+    return paid(answers, np.where(orderly, 1.0, 0.5))
 
 
 def rank(answers: Answers, target: Ints, k: int) -> Values:
     """1 / rank of the target among the first k entries, 0 where it is not among them."""
-    return _paid(answers, reciprocal_rank(rank_in_list(answers.items[:, :k], target)))
+    return paid(answers, reciprocal_rank(rank_in_list(answers.items[:, :k], target)))
 
 
 def soft(answers: Answers, target: Ints, k: int, nearness: "Nearness") -> Values:
     """The best of the first k entries: nearness to the target on the SOM grids, discounted by 1 / log2(1 + rank)."""
     first = answers.items[:, :k]
-    near = np.where(first >= 0, nearness(np.maximum(first, 0), target[:, None]), 0.0)
-    discount = 1.0 / np.log2(2.0 + np.arange(first.shape[1]))
-    return _paid(answers, (near * discount).max(1))
+    return paid(answers, _best(first, nearness(np.maximum(first, 0), target[:, None])))
 
 
 def hit(answers: Answers, target: Ints, k: int) -> Values:
     """The plain variant of `soft`: 1 where the target is among the first k entries."""
-    return _paid(answers, np.isfinite(rank_in_list(answers.items[:, :k], target)).astype(np.float64))
+    return paid(answers, np.isfinite(rank_in_list(answers.items[:, :k], target)).astype(np.float64))
 
 
 def distinct(answers: Answers) -> Values:
     """Different places over entries, |set(Y)| / |Y|."""
-    return _paid(answers, answers.places / np.maximum(answers.listed, 1))
+    return paid(answers, answers.places / np.maximum(answers.listed, 1))
 
 
 def length(answers: Answers, k: int) -> Values:
     """1 - | |Y| - k | / k, at least 0; a list that is not too long counts with its different places only."""
-    return _paid(answers, np.clip(np.minimum(answers.places, 2 * k - answers.listed) / k, 0.0, 1.0))
+    return paid(answers, np.clip(np.minimum(answers.places, 2 * k - answers.listed) / k, 0.0, 1.0))
 
 
-def _paid(answers: Answers, values: Values) -> Values:
-    paid: Bools = ~answers.worthless
-    return np.where(paid, values, 0.0)
+def distance(answers: Answers, target: Ints, k: int, places: Places, kilometres: float) -> Values:
+    """The best of the first k entries: exp(-km to the target / `kilometres`), discounted by 1 / log2(1 + rank)."""
+    first = answers.items[:, :k]
+    away = places.kilometres(np.maximum(first, 0), target[:, None])
+    return paid(answers, _best(first, np.exp(-away / kilometres)))
+
+
+def category(answers: Answers, target: Ints, k: int, places: Places) -> Values:
+    """1 / log2(1 + rank) of the first entry of the target's category; of an unknown one, of the target itself."""
+    first = answers.items[:, :k]
+    kind, wanted = places.category[np.maximum(first, 0)], places.category[target][:, None]
+    return paid(answers, _best(first, ((kind == wanted) & (wanted >= 0)) | (first == target[:, None])))
+
+
+def novelty(answers: Answers, k: int, places: Places) -> Values:
+    """How little known the list is: the self-information of its different places, over k of the rarest.
+
+    After Vargas and Castells (2011), by training visits. It looks at no target: a constant list of rare places earns
+    nearly all of it, so it belongs beside `rank`, at a small weight.
+    """
+    first = answers.items[:, :k]
+    again = (first[:, :, None] == first[:, None, :]) & np.tri(first.shape[1], k=-1, dtype=np.bool_)
+    counted = (first >= 0) & ~again.any(2)
+    return paid(answers, np.where(counted, places.information[np.maximum(first, 0)], 0.0).sum(1) / k)
+
+
+def penalty(answers: Answers, target: Ints, k: int) -> Values:
+    """ReRe's rank-aware penalty for wrong items, in a list: 1 less what the wrong entries before the target cost.
+
+    An entry at rank j costs 1 / log2(1 + j) over the sum of that for all k ranks: a confident mistake costs most. As in
+    ReRe, where a group of beams without the target is not penalised, a list without it earns 0 whatever its order.
+    """
+    rank = rank_in_list(answers.items[:, :k], target)
+    cost = 1.0 / np.log2(1.0 + np.arange(1, k + 1))
+    before = np.concatenate([[0.0], np.cumsum(cost)]) / cost.sum()
+    found = np.isfinite(rank)
+    return paid(answers, np.where(found, 1.0 - before[np.where(found, rank, 1).astype(np.int64) - 1], 0.0))
+
+
+def _best(first: Ints, values: npt.NDArray[Any]) -> Values:
+    """The best of `values` [n, m], 0 at invalid entries of `first` [n, m], discounted by 1 / log2(1 + rank)."""
+    discount = 1.0 / np.log2(2.0 + np.arange(first.shape[1]))
+    best: Values = (np.where(first >= 0, values, 0.0) * discount).max(1)
+    return best
+
+
+def paid(answers: Answers, values: Values) -> Values:
+    """`values` of answers that are worth anything, 0 for the others."""
+    worth: Bools = ~answers.worthless
+    return np.where(worth, values, 0.0)
 
 
 class Nearness:

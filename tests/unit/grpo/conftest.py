@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from options import option
 
 from refinepoi.artifacts import prompts as prompt_tables
 from refinepoi.artifacts.policy import Policy
@@ -18,10 +19,20 @@ from refinepoi.core.stage import Context
 from refinepoi.core.tracking import StageLog
 from refinepoi.grpo.spec import GrpoTrain
 from refinepoi.model.spec import LocalModel, ScratchModel
-from refinepoi.reward.spec import RewardSpec, RewardWeights
+from refinepoi.reward.places import Places
+from refinepoi.reward.spec import RewardSpec
 
 PLACES, K = 12, 3
-WEIGHTS = RewardWeights(format=0.5, rank=2.0, soft=0.5, distinct=0.25, length=0.25)
+CATALOGUE = Places(
+    pl.DataFrame(
+        {
+            "category": [f"kind {n % 3}" for n in range(PLACES)],
+            "latitude": np.linspace(40.0, 40.1, PLACES),
+            "longitude": np.zeros(PLACES),
+        }
+    ),
+    np.arange(PLACES),
+)
 
 
 @dataclass(frozen=True)
@@ -71,14 +82,13 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     )  # fmt: skip
     folder = tmp_path_factory.mktemp("warm") / "model"
     save(build(model, prompts), folder)
-    spec = GrpoTrain(
-        kind="train", seed=0, prompts_per_step=4, num_generations=4, steps=4, num_iterations=1,
-        sampler="constrained", credit="list", temperature=1.0, top_p=1.0, max_new_tokens=8,
-        learning_rate=5e-3, schedule="constant", warmup=0.0, weight_decay=0.0, max_grad_norm=1.0, precision="float32",
-        loss_type="dr_grpo", importance_sampling_level="token", scale_rewards="group", epsilon=0.2, epsilon_high=0.28,
-        beta=0.0, eval_every=2, eval_queries=16, keep="best", save_every=2,
-    )  # fmt: skip
-    reward = RewardSpec(weights=WEIGHTS, soft="topology", kernel_width=1.0)
+    few = {
+        "seed": 0, "num_generations": 4, "prompts_per_step": 4, "steps": 4, "credit": "list", "max_new_tokens": 8,
+        "learning_rate": 5e-3, "schedule": "constant", "warmup": 0.0, "loss_type": "dr_grpo", "scale_rewards": "group",
+        "eval_every": 2, "eval_queries": 16, "save_every": 2,
+    }  # fmt: skip
+    spec = GrpoTrain(**{**option("grpo", "default"), **few})
+    reward = RewardSpec(**option("reward", "paper"))
     return World(prompts, ids, model, reward, Policy(folder), spec)
 
 
@@ -100,15 +110,20 @@ def run(world: World, make_context: Callable[..., Context]) -> Callable[..., tup
     """run(name, micro_batch, **changes to the spec) -> (policy, context)."""
 
     def start(
-        name: str = "run", micro_batch: int = 16, model: ScratchModel | LocalModel | None = None, **changes: Any
+        name: str = "run",
+        micro_batch: int = 16,
+        model: ScratchModel | LocalModel | None = None,
+        reward: RewardSpec | None = None,
+        **changes: Any,
     ) -> tuple[Policy, Context]:
         from refinepoi.grpo.train import train
 
         context = make_context(name, micro_batch)
         spec = world.changed(**changes)
         policy = train(
-            context, spec, world.reward, model or world.model, world.warm_start, world.prompts, world.semantic_ids
-        )
+            context, spec, reward or world.reward, model or world.model, world.warm_start, world.prompts,
+            world.semantic_ids, CATALOGUE,
+        )  # fmt: skip
         return policy, context
 
     return start

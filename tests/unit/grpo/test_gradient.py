@@ -3,7 +3,10 @@
 import itertools
 
 import numpy as np
+import polars as pl
+import pytest
 import torch
+from options import option
 from torch import Tensor
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
@@ -12,7 +15,8 @@ from refinepoi.decoding.trie import Trie
 from refinepoi.grpo.credit import item_advantages, prefix_rewards
 from refinepoi.grpo.trainer import list_logps
 from refinepoi.reward.combine import Rewards
-from refinepoi.reward.spec import RewardSpec, RewardWeights
+from refinepoi.reward.places import Places
+from refinepoi.reward.spec import RewardSpec
 
 IDS = np.array([[10, 13], [10, 14], [11, 13], [12, 15]])
 PROMPT = torch.tensor([[0, 0, 3, 4, 5], [6, 7, 8, 9, 3]])
@@ -91,13 +95,17 @@ def test_rows_of_one_prompt_share_it_and_uneven_groups_still_work() -> None:
         torch.testing.assert_close(together[row], alone[0], atol=1e-5, rtol=0)
 
 
-def test_credit_of_items_has_the_gradient_of_the_whole_list() -> None:
+@pytest.mark.parametrize("novelty", [0.0, 1.0])  # which pays for what stands behind the target, too
+def test_credit_of_items_has_the_gradient_of_the_whole_list(novelty: float) -> None:
     """Every list of one prompt as a group, weighted by its probability: the expectation is exact."""
     model, trie = toy_model(), Trie.of(IDS)
     orders = np.array(list(itertools.permutations(range(4), 3)))
     ids = SemanticIds(np.array([[0, 0], [0, 1], [1, 0], [2, 2]], np.int32), ((2, 2), (2, 2)), "nearest_free")
-    weights = RewardWeights(format=0.5, rank=2.0, soft=0.5, distinct=0.25, length=0.25)
-    rewards = Rewards(RewardSpec(weights=weights, soft="topology", kernel_width=1.0), ids, 3, False)
+    table = pl.DataFrame({"category": ["a", "b", "a", "b"], "latitude": [0.0] * 4, "longitude": [0.0, 0.1, 0.2, 0.3]})
+    values = option("reward", "paper")
+    values["weights"] |= {"distance": 1.0, "novelty": novelty, "penalty": 0.5}
+    spec = RewardSpec(**values)
+    rewards = Rewards(spec, ids, Places(table, np.array([1, 2, 3, 4])), 3, False)
     target = np.full(len(orders), 3)
     prefixes = prefix_rewards(rewards, orders, target)
     texts = ["".join(ids.texts[p] for p in order) for order in orders]
@@ -119,7 +127,7 @@ def test_credit_of_items_has_the_gradient_of_the_whole_list() -> None:
 
     found = np.cumsum(orders == 3, axis=1) - (orders == 3) > 0
     by_item = item_advantages(prefixes, found, len(orders), "none")
-    assert (by_item[found] == 0).all() and (by_item[~found] != 0).any()
+    assert (np.abs(by_item[found]).max() < 1e-12) == (not novelty) and (by_item[~found] != 0).any()
     by_list = gradient(torch.from_numpy(whole)[:, None].float())
     for name, expected in by_list.items():
         torch.testing.assert_close(

@@ -24,12 +24,15 @@ from refinepoi.grpo.spec import GrpoTrain
 from refinepoi.grpo.train import train
 from refinepoi.model.spec import ScratchModel
 from refinepoi.reward.spec import RewardSpec
+from refinepoi.reward.places import Places
+import numpy as np, polars as pl
 given, out = json.loads(sys.argv[1]), Path(sys.argv[2])
 out.mkdir(exist_ok=True)
 policy = train(
     Context(out, Runtime(**given["runtime"]), StageLog("grpo"), "grpo"), GrpoTrain(**given["spec"]),
     RewardSpec(**given["reward"]), ScratchModel(**given["model"]), Policy(Path(given["warm_start"])),
     Prompts.load(Path(given["prompts"])), SemanticIds.load(Path(given["semantic_ids"])),
+    Places(pl.DataFrame({"category": ["x"] * 12, "latitude": [0.0] * 12, "longitude": [0.0] * 12}), np.arange(12)),
 )
 policy.save(out)
 """

@@ -57,12 +57,15 @@ def test_ratio_is_one_on_fresh_answers_and_clipped_on_old_ones(run: Any) -> None
 
 
 @pytest.mark.parametrize("loss_type", ["dr_grpo", "dapo", "grpo"])
-def test_parts_of_a_step_change_nothing(run: Any, loss_type: str) -> None:
+def test_parts_of_a_step_change_nothing(run: Any, world: Any, loss_type: str) -> None:
     runs = [run(f"parts{m}", m, steps=2, keep="last", loss_type=loss_type)[0] for m in (16, 8, 2)]
-    whole = weights(runs[0])
-    for other in runs[1:]:
-        for name, value in weights(other).items():
-            torch.testing.assert_close(value, whole[name], atol=2e-5, rtol=1e-4)
+    before, whole = weights(world.warm_start), weights(runs[0])
+    for other in map(
+        weights, runs[1:]
+    ):  # Adam makes much of the rounding of a gradient near 0: whole steps are compared
+        moved = torch.cat([(whole[name] - before[name]).flatten() for name in whole])
+        apart = torch.cat([(whole[name] - other[name]).flatten() for name in whole])
+        assert apart.norm() < 1e-3 * moved.norm()
 
 
 @pytest.mark.parametrize(("iterations", "prompts"), [(1, 4), (2, 4), (1, 11)])  # 24 prompts: 11 a step wrap around

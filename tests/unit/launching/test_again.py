@@ -67,6 +67,23 @@ def test_settings_cannot_be_changed_on_the_way(tmp_path: Path, command: str, mon
         again(command, a_run(tmp_path / "run"), ["seed=1"])
 
 
+@pytest.mark.parametrize("command", ["resume", "reproduce"])
+def test_own_code_must_be_named_again(tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from refinepoi.experiment import to_yaml
+    from refinepoi.launching.composition import check
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text("def f(answers, target, places): ...")
+    folder = a_run(tmp_path / "run")
+    own = check(["reward.user={file: mine.py, function: f, weight: 1}"], multirun=False).jobs[0].experiment
+    (folder / "config.yaml").write_text(to_yaml(own))
+    for words in ([], ["reward.user.file=other.py"]):
+        with pytest.raises(UserError, match=r"uses code of your own, 'mine.py'; name it again .*reward.user.file=mine"):
+            again(command, folder, words)
+    with pytest.raises(UserError, match="take seed=1 away"):  # named: the other words are looked at
+        again(command, folder, ["reward.user.file=mine.py", "seed=1"])
+
+
 def test_what_cannot_be_reproduced_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="was not finished"):

@@ -3,15 +3,20 @@
 import time
 
 import numpy as np
+import polars as pl
 import pytest
+from options import option
 from pydantic import ValidationError
 
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.core.spec import Spec
+from refinepoi.reward.answers import Answers
 from refinepoi.reward.combine import Rewards
+from refinepoi.reward.places import Places
 from refinepoi.reward.spec import RewardSpec, RewardWeights
 
-WEIGHTS = {"format": 0.5, "rank": 2, "soft": 0.5, "distinct": 0.25, "length": 0.25}
+PAPER = option("reward", "paper")
+WEIGHTS = PAPER["weights"]
 
 
 def catalogue(places: int = 1000) -> SemanticIds:
@@ -20,19 +25,40 @@ def catalogue(places: int = 1000) -> SemanticIds:
 
 
 def spec(**weights: float) -> RewardSpec:
-    return RewardSpec(weights=RewardWeights(**{**WEIGHTS, **weights}), soft="topology", kernel_width=1.0)
+    return RewardSpec(**{**PAPER, "weights": {**WEIGHTS, **weights}})
+
+
+def terms_of(spec: RewardSpec, ids: SemanticIds) -> Rewards:
+    count = len(ids.texts)
+    table = pl.DataFrame({"category": ["x"] * count, "latitude": np.zeros(count), "longitude": np.zeros(count)})
+    return Rewards(spec, ids, Places(table, np.ones(count, np.int64)), 10, False)
 
 
 def test_functions_carry_the_names_and_weights_of_the_spec() -> None:
-    rewards = Rewards(spec(soft=0.0), catalogue(), 10, False)
-    assert [f.__name__ for f in rewards.functions()] == ["format", "rank", "soft", "distinct", "length"]
-    assert rewards.weights == [0.5, 2.0, 0.0, 0.25, 0.25]
+    rewards = terms_of(spec(soft=0.0, novelty=0.1), catalogue())
+    assert [f.__name__ for f in rewards.functions()] == ["format", "rank", "distinct", "length", "novelty"]
+    assert rewards.weights == [0.5, 2.0, 0.25, 0.25, 0.1]
+
+
+def test_a_term_of_weight_0_is_not_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    ids, asked = catalogue(), []
+    rewards = terms_of(spec(rank=0.0), ids)
+    monkeypatch.setattr(rewards, "term", lambda name, *_: asked.append(name) or np.zeros(1))
+    rewards.total(Answers.read(ids.texts[:1], ids), np.array([0]))
+    assert asked == ["format", "soft", "distinct", "length"] == [f.__name__ for f in rewards.functions()]
+
+
+def test_unit_weights_keep_the_ratios() -> None:
+    user = {"file": "a.py", "function": "f", "weight": 1.5, "content": "x"}
+    one = RewardSpec(**{**PAPER, "user": user}).in_unit_weights()
+    assert sum(one.active.values()) == pytest.approx(1.0)
+    assert one.active["user"] / one.active["rank"] == pytest.approx(0.75)
 
 
 def test_functions_return_one_float_for_each_completion() -> None:
     ids = catalogue()
     good = "".join(ids.texts[:10])
-    functions = {f.__name__: f for f in Rewards(spec(), ids, 10, False).functions()}
+    functions = {f.__name__: f for f in terms_of(spec(), ids).functions()}
     completions, target = [good, "", good], [3, 3, 999]
     values = {
         n: f(prompts=[""] * 3, completions=completions, target=target, split=[0] * 3) for n, f in functions.items()
@@ -48,7 +74,7 @@ def test_thousands_of_completions_a_second() -> None:
     ids = catalogue()
     draw = np.random.default_rng(1)
     completions = ["".join(ids.texts[p] for p in draw.choice(1000, 10, replace=False)) for _ in range(500)]
-    functions, target = Rewards(spec(), ids, 10, False).functions(), draw.integers(0, 1000, 500).tolist()
+    functions, target = terms_of(spec(), ids).functions(), draw.integers(0, 1000, 500).tolist()
     ids.pois_of  # noqa: B018 (built once for a catalogue, not for a batch)
     start = time.process_time()
     for function in functions:
@@ -64,7 +90,7 @@ def test_thousands_of_completions_a_second() -> None:
         {"rank": float("inf")},
         {"rank": "2"},
         dict.fromkeys(WEIGHTS, 0.0),
-        {"novelty": 1.0},
+        {"fame": 1.0},
     ],
 )
 def test_refused_weights(weights: dict[str, float]) -> None:

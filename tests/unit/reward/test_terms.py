@@ -3,27 +3,43 @@
 import math
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from options import option
 
+from refinepoi.artifacts import trajectories
 from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.reward import terms
 from refinepoi.reward.answers import Answers
 from refinepoi.reward.combine import Rewards
+from refinepoi.reward.places import Places
 from refinepoi.reward.spec import RewardSpec, RewardWeights
 
 # Two 2x3 grids. Node = 3 * row + column.   place:      0       1       2       3       4
 IDS = SemanticIds(np.array([[0, 0], [0, 1], [1, 0], [5, 5], [0, 5]], np.int32), ((2, 3), (2, 3)), "nearest_free")
 A, B, C, D, E = IDS.texts
 OUTSIDE = "<A_1,0><B_0,0>"
-WEIGHTS = RewardWeights(format=0.5, rank=2.0, soft=0.5, distinct=0.25, length=0.25)
-SPEC = RewardSpec(weights=WEIGHTS, soft="topology", kernel_width=1.0)
+PAPER = option("reward", "paper")
+SPEC = RewardSpec(**PAPER)
 NAMES = tuple(RewardWeights.model_fields)
+# Places 0 and 3 are cafes, 1 is a bar, 2 and 4 are of no known category; on the equator, whole degrees apart.
+PLACES = Places(
+    pl.DataFrame(
+        {
+            "category": ["cafe", "bar", "unknown", "cafe", "unknown"],
+            "latitude": [0.0] * 5,
+            "longitude": [0.0, 1.0, 2.0, 3.0, 180.0],
+        }
+    ),
+    np.array([8, 4, 2, 2, 0]),
+)
 
 
 def earn(name: str, text: str, target: int = 0, k: int = 3, spec: RewardSpec = SPEC, reasoning: bool = False) -> float:
-    return float(Rewards(spec, IDS, k, reasoning).term(name, Answers.read([text], IDS), np.array([target]))[0])
+    return float(Rewards(spec, IDS, PLACES, k, reasoning).term(name, Answers.read([text], IDS), np.array([target]))[0])
 
 
 @pytest.mark.parametrize(
@@ -93,9 +109,9 @@ def test_soft(text: str, target: int, expected: float) -> None:
 
 
 def test_soft_width_and_hit_variant() -> None:
-    wide = RewardSpec(weights=WEIGHTS, soft="topology", kernel_width=2.0)
+    wide = RewardSpec(**{**PAPER, "kernel_width": 2.0})
     assert earn("soft", C, spec=wide) == pytest.approx(math.exp(-1 / 8) / 2)
-    hit = RewardSpec(weights=WEIGHTS, soft="hit", kernel_width=1.0)
+    hit = RewardSpec(**{**PAPER, "soft": "hit"})
     assert [earn("soft", text, spec=hit) for text in (A, B + C + A, B + C + D + A, B, "", A + A)] == [1, 1, 0, 0, 0, 0]
 
 
@@ -122,6 +138,106 @@ def test_distinct_and_length(text: str, distinct: float, length: float) -> None:
     assert earn("length", text) == pytest.approx(length)
 
 
+DEGREE = 2 * math.pi * 6371.0088 / 360  # kilometres on the equator
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "expected"),
+    [
+        (A, 0, 1.0),
+        (B, 0, math.exp(-DEGREE / 100)),
+        (D, 0, math.exp(-3 * DEGREE / 100)),
+        (E, 0, math.exp(-180 * DEGREE / 100)),  # the other side of the Earth
+        (C + B, 0, max(math.exp(-2 * DEGREE / 100), math.exp(-DEGREE / 100) / math.log2(3))),
+        (D + D + C + A, 0, math.exp(-2 * DEGREE / 100) / 2),  # the target is beyond k = 3; rank 3 / log2(4)
+        (OUTSIDE + A, 0, 1 / math.log2(3)),
+        (A + A, 0, 0.0),
+        (OUTSIDE, 0, 0.0),
+        ("", 0, 0.0),
+    ],
+)
+def test_distance(text: str, target: int, expected: float) -> None:
+    spec = RewardSpec(**{**PAPER, "distance_km": 100.0})
+    assert earn("distance", text, target, spec=spec) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "expected"),
+    [
+        (D, 0, 1.0),  # another cafe
+        (B + D, 0, 1 / math.log2(3)),
+        (B + C + D, 0, 1 / 2),
+        (B + C + B + D, 0, 0.0),  # beyond k = 3
+        (C, 4, 0.0),  # both unknown: not the same
+        (E, 4, 1.0),  # the target itself
+        (OUTSIDE + A, 3, 1 / math.log2(3)),
+        (A + A, 3, 0.0),
+        ("", 0, 0.0),
+    ],
+)
+def test_category(text: str, target: int, expected: float) -> None:
+    assert earn("category", text, target) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (A, math.log(2) / math.log(16) / 3),  # 8 of 16 visits: 1 bit of 4, in one slot of three
+        (A + B + C, (1 + 2 + 3) / 4 / 3),
+        (E + D + C, (4 + 3 + 3) / 4 / 3),  # a place never visited counts as visited once
+        (A + B + A, (1 + 2) / 4 / 3),  # a repetition is worth nothing
+        (A + OUTSIDE + B, (1 + 2) / 4 / 3),
+        (A + B + C + E, (1 + 2 + 3) / 4 / 3),  # nor is what is beyond k = 3
+        (E + E, 0.0),
+        (OUTSIDE, 0.0),
+        ("", 0.0),
+    ],
+)
+def test_novelty(text: str, expected: float) -> None:
+    assert earn("novelty", text) == pytest.approx(expected)
+
+
+COST = [1.0, 1 / math.log2(3), 1 / 2]  # of the ranks of three
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (A, 1.0),
+        (A + B + C, 1.0),
+        (B + A + C, 1 - COST[0] / sum(COST)),
+        (B + A, 1 - COST[0] / sum(COST)),  # what stands behind the target costs nothing
+        (B + C + A, 1 - (COST[0] + COST[1]) / sum(COST)),
+        (OUTSIDE + A, 1 - COST[0] / sum(COST)),  # an invalid entry is a wrong one
+        (B + B + A, 1 - (COST[0] + COST[1]) / sum(COST)),  # a repeated one, too
+        (B + C + D, 0.0),
+        (B + C + D + A, 0.0),  # beyond k = 3
+        (B, 0.0),
+        (A + A, 0.0),
+        ("", 0.0),
+    ],
+)
+def test_penalty(text: str, expected: float) -> None:
+    assert earn("penalty", text) == pytest.approx(expected)
+
+
+def test_places_know_training_only() -> None:
+    checkins = {"user": [0, 0, 0], "poi": [0, 0, 1], "utc": [1, 2, 3], "local": [1, 2, 3], "trajectory": [0, 0, 1]}
+    pois = {
+        "poi_id": ["a", "b"], "category_id": ["", ""], "category": ["cafe", "cafe"], "latitude": [0.0, 0.0],
+        "longitude": [0.0, 1.0], "in_train": [True, True],
+    }  # fmt: skip
+    queries = {"split": [0], "user": [0], "trajectory": [0], "row": [0], "target": [0]}
+    world = Trajectories(
+        pl.DataFrame({**checkins, "split": [0, 2, 1]}, schema=trajectories.CHECKINS),
+        pl.DataFrame(pois, schema=trajectories.POIS),
+        pl.DataFrame({"user_id": ["u"], "activity": [0]}, schema={"user_id": pl.String, "activity": pl.Int8}),
+        pl.DataFrame(queries, schema=trajectories.QUERIES),
+        {},
+    )
+    assert Places.of(world).visits.tolist() == [1, 0]
+
+
 def test_a_level_that_numbers_collisions_has_no_topology() -> None:
     ids = SemanticIds(np.array([[0, 0], [0, 1], [1, 0]], np.int32), ((2, 3), (1, 2)), "suffix")
     nearness = terms.Nearness(ids, 1.0)
@@ -130,7 +246,7 @@ def test_a_level_that_numbers_collisions_has_no_topology() -> None:
 
 def test_places_that_share_an_id_are_one() -> None:
     ids = SemanticIds(np.array([[0, 0], [0, 1], [0, 0]], np.int32), ((2, 3), (2, 3)), "none")
-    rewards = Rewards(SPEC, ids, 2, False)
+    rewards = Rewards(SPEC, ids, PLACES, 2, False)
     answers = Answers.read([ids.texts[1] + ids.texts[2]], ids)
     assert rewards.term("rank", answers, np.array([2])).tolist() == [0.5]
     assert rewards.term("soft", answers, np.array([2])).tolist() == pytest.approx(
@@ -149,7 +265,7 @@ TEXTS = st.one_of(
 @given(st.lists(TEXTS, min_size=1, max_size=8), st.integers(0, 4), st.integers(1, 6), st.booleans())
 @settings(max_examples=150, deadline=None)
 def test_bounds_for_any_text(texts: list[str], target: int, k: int, reasoning: bool) -> None:
-    rewards, answers = Rewards(SPEC, IDS, k, reasoning), Answers.read(texts, IDS)
+    rewards, answers = Rewards(SPEC, IDS, PLACES, k, reasoning), Answers.read(texts, IDS)
     targets = np.full(len(texts), target)
     values = {name: rewards.term(name, answers, targets) for name in NAMES}
     for row in range(len(texts)):
@@ -167,7 +283,7 @@ def test_bounds_for_any_text(texts: list[str], target: int, k: int, reasoning: b
 def test_moving_the_target_up_never_costs(order: list[int], target: int, k: int) -> None:
     def total(items: list[int]) -> float:
         text = "".join(IDS.texts[p] for p in items[:k])
-        return sum(earn(name, text, target, k) for name in ("rank", "soft"))
+        return sum(earn(name, text, target, k) for name in ("rank", "soft", "distance", "category", "penalty"))
 
     place = order.index(target)
     assert total([target, *order[:place], *order[place + 1 :]]) >= total(order) - 1e-12
