@@ -5,7 +5,7 @@ What is stored is what the model wrote: a list's tokens are turned into text and
 every entry is checked against the catalogue, so that the invalid rate is a measurement of the decoder.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,46 +46,58 @@ def decode_prompts(
     context: Context, spec: DecodingSpec, policy: Policy, prompts: Prompts, semantic_ids: SemanticIds
 ) -> Predictions:
     """Load the policy, decode all validation and test prompts."""
-    if spec.mode == "list" and spec.k > prompts.list_length:
-        raise UserError(
-            f"evaluation.decoding.k: {spec.k}, but the model learns lists of {prompts.list_length}: "
-            f"choose at most {prompts.list_length}, or a longer list in prompt"
-        )
+    check_length(spec, prompts.list_length)
     asked = prompts.table.filter(pl.col("split") != SPLITS.index("train"))
     device = context.runtime.device
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     language = load(policy.model)
     model: Any = language.model
-    written = write_lists(context, spec, model.to(device), language.tokenizer, asked["prompt"].to_list(), semantic_ids)
+    writer = ListWriter(spec, model.to(device), language.tokenizer, semantic_ids)
+    with context.progress(total=asked.height, unit="prompt") as bar:
+        written = writer.write(asked["prompt"].to_list(), bar.update)
     return as_predictions(spec, written, asked["query"].to_numpy(), asked["target"].to_numpy(), semantic_ids)
 
 
-def write_lists(
-    context: Context, spec: DecodingSpec, model: Any, tokenizer: Any, texts: list[str], semantic_ids: SemanticIds
-) -> Written:
-    """One list for each prompt text, in the order of `texts`. model: a Hugging Face causal LM on its device."""
-    numbers = np.array(id_token_numbers(tokenizer, semantic_ids.tokens), np.int64)
-    trie = Trie.of(numbers[semantic_ids.token_index]).to(model.device)
-    encoded = tokenizer(texts)["input_ids"] if texts else []
-    pois = np.full((len(texts), spec.k), -1, np.int64)
-    scores = np.zeros((len(texts), spec.k), np.float32)
-    unreadable = 0
-    with context.progress(total=len(texts), unit="prompt") as bar:
-        for rows, input_ids, mask in _batches(encoded, spec.batch, tokenizer.pad_token_id, model.device):
-            if spec.mode == "beam":
-                items, likelihood = beam_items(model, trie, input_ids, mask, spec.k)
+def check_length(spec: DecodingSpec, longest: int) -> None:
+    """Refuse lists beyond what the model was taught. longest: places of an answer."""
+    if spec.mode == "list" and spec.k > longest:
+        raise UserError(
+            f"evaluation.decoding.k: {spec.k}, but the model learns lists of {longest}: "
+            f"choose at most {longest}, or a longer list in prompt"
+        )
+
+
+class ListWriter:
+    """A model that answers prompts with lists; what no prompt changes is made once."""
+
+    def __init__(self, spec: DecodingSpec, model: Any, tokenizer: Any, semantic_ids: SemanticIds) -> None:
+        """model: a Hugging Face causal LM on its device."""
+        self.spec, self.model, self.tokenizer, self.semantic_ids = spec, model, tokenizer, semantic_ids
+        numbers = np.array(id_token_numbers(tokenizer, semantic_ids.tokens), np.int64)
+        self.trie = Trie.of(numbers[semantic_ids.token_index]).to(model.device)
+
+    def write(self, texts: list[str], wrote: Callable[[int], Any] = int) -> Written:
+        """One list for each prompt text, in the order of `texts`. wrote: told how many more are done."""
+        k = self.spec.k
+        encoded = self.tokenizer(texts)["input_ids"] if texts else []
+        pois = np.full((len(texts), k), -1, np.int64)
+        scores = np.zeros((len(texts), k), np.float32)
+        unreadable = 0
+        for rows, input_ids, mask in _batches(encoded, self.spec.batch, self.tokenizer.pad_token_id, self.model.device):
+            if self.spec.mode == "beam":
+                items, likelihood = beam_items(self.model, self.trie, input_ids, mask, k)
                 pois[rows], scores[rows] = items.cpu().numpy(), likelihood.float().cpu().numpy()
             else:
-                lists = decode_lists(model, trie, input_ids, mask, spec.k)
-                scores[rows] = lists.logprobs.view(len(rows), spec.k, -1).sum(-1).float().cpu().numpy()
-                for row, answer in zip(rows, tokenizer.batch_decode(lists.tokens.cpu()), strict=True):
-                    parsed = parse_answer(answer, semantic_ids)
-                    items_read = parsed.items[: spec.k]
+                lists = decode_lists(self.model, self.trie, input_ids, mask, k)
+                scores[rows] = lists.logprobs.view(len(rows), k, -1).sum(-1).float().cpu().numpy()
+                for row, answer in zip(rows, self.tokenizer.batch_decode(lists.tokens.cpu()), strict=True):
+                    parsed = parse_answer(answer, self.semantic_ids)
+                    items_read = parsed.items[:k]
                     pois[row, : len(items_read)] = items_read
-                    unreadable += not (parsed.whole and len(parsed.items) == spec.k)
-            bar.update(len(rows))
-    return Written(pois, scores, unreadable)
+                    unreadable += not (parsed.whole and len(parsed.items) == k)
+            wrote(len(rows))
+        return Written(pois, scores, unreadable)
 
 
 def as_predictions(

@@ -12,6 +12,9 @@ from refinepoi.artifacts.evidence import Evidence
 from refinepoi.core.errors import UserError
 from refinepoi.prompt.pieces import IntArray
 
+Edges = dict[str, npt.NDArray[np.float64]]
+"""Inner edges of the bins of each shown counter."""
+
 _TAKEN = set("dgh")  # the time words of `timewords.py`
 
 

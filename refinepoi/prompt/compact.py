@@ -8,9 +8,11 @@ and questions read alike. Streams hold every training visit once: each is cut fr
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Self
 
 import numpy as np
 
+from refinepoi.artifacts.evidence import Evidence
 from refinepoi.prompt.history import History
 from refinepoi.prompt.pieces import IntArray, Pieces
 from refinepoi.prompt.spec import CompactPrompt
@@ -26,6 +28,11 @@ class CompactTemplate(Template):
         self.start = np.array([self.pieces.add("start")])
         self.time = TimeWords(self.pieces, history)
         self.ids = self.pieces.block(ids)
+
+    def about(self, history: History, evidence: Evidence) -> Self:
+        other = super().about(history, evidence)
+        other.time = self.time.about(history)
+        return other
 
     def frame(self, query: int, places: IntArray) -> tuple[IntArray, ...]:
         closing = self.time.of_target(query, places) if self.history.known else NOTHING

@@ -8,12 +8,13 @@ ID comes last, because a causal model has then read a candidate's evidence where
 """
 
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 
 from refinepoi.artifacts.evidence import Evidence
-from refinepoi.prompt.bins import prefixes
-from refinepoi.prompt.candidates import Candidates, read_candidates
+from refinepoi.prompt.bins import Edges, prefixes
+from refinepoi.prompt.candidates import CandidateReader, Candidates
 from refinepoi.prompt.history import History
 from refinepoi.prompt.pieces import IntArray, Pieces
 from refinepoi.prompt.spec import EvidencePrompt
@@ -25,7 +26,7 @@ LIST, ANSWER = "list", "answer"
 
 class EvidenceTemplate(Template):
     def __init__(
-        self, spec: EvidencePrompt, history: History, evidence: Evidence, train: IntArray, ids: Sequence[str]
+        self, spec: EvidencePrompt, history: History, evidence: Evidence, edges: Edges, ids: Sequence[str]
     ) -> None:
         super().__init__(Pieces(), history, spec.memory, spec.budget)
         self.time = TimeWords(self.pieces, history)
@@ -37,7 +38,13 @@ class EvidenceTemplate(Template):
         def name_bins(number: int, name: str, edges: np.ndarray) -> list[str]:
             return [f"{letters[number]}{n}" for n in range(spec.bins)]
 
-        self.shown: Candidates = read_candidates(spec, evidence, train, self.pieces, name_bins)
+        self.reader = CandidateReader(spec, edges, self.pieces, name_bins)
+        self.shown: Candidates = self.reader.read(evidence)
+
+    def about(self, history: History, evidence: Evidence) -> Self:
+        other = super().about(history, evidence)
+        other.time, other.shown = self.time.about(history), self.reader.read(evidence)
+        return other
 
     def frame(self, query: int, places: IntArray) -> tuple[IntArray, ...]:
         return self.time.of_target(query, places), self.list, self.answer

@@ -6,8 +6,8 @@ left is in `Evidence.context`, and since the oldest stay, that number says which
 Visits are numbered by their *place*: position in the order (user, utc, row).
 """
 
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -49,28 +49,15 @@ class History:
             raise UserError(f"evidence: history {history!r} or target_time {target_time!r} is not known to prompts")
         table = trajectories.checkins
         columns = {name: table[name].to_numpy().astype(np.int64) for name in table.columns}
-        order = np.lexsort((columns["utc"], columns["user"]))  # stable: ties keep the row order
-        sorted_ = {name: values[order] for name, values in columns.items()}
-        place_of_row = np.empty(len(order), np.int64)
-        place_of_row[order] = np.arange(len(order))
-        user, utc = sorted_["user"], sorted_["utc"]
-        place = place_of_row[trajectories.queries["row"].to_numpy()]
-        new_user = _first_of_run(user[1:] != user[:-1])
-        new_moment = _first_of_run((user[1:] != user[:-1]) | (utc[1:] != utc[:-1]))
-        return cls(
-            utc=utc,
-            local=sorted_["local"],
-            poi=sorted_["poi"],
-            user=user,
-            trajectory=sorted_["trajectory"],
-            train=sorted_["split"] == SPLITS.index("train"),
-            place=place,
-            start=new_user[place],
-            end=new_moment[place],
-            older=_older(evidence, history),
-            everything=history == "all",
-            known=target_time == "known",
-        )
+        visits = _visits(columns, trajectories.queries["row"].to_numpy(), evidence)
+        return cls(**visits, everything=history == "all", known=target_time == "known")
+
+    def about(self, columns: dict[str, IntArray], rows: IntArray, evidence: Evidence) -> Self:
+        """
+        The same settings and catalogue about other visits. columns: as in `CHECKINS`, sorted by utc; rows: [Q] the
+        targets among them; evidence: of these Q queries.
+        """
+        return replace(self, **_visits(columns, rows, evidence))
 
     def visible(self, query: int) -> IntArray:
         """Places of the visits the query may see, in time order."""
@@ -86,14 +73,38 @@ class History:
         return self.trajectory[places] == self.trajectory[self.place[query]]
 
 
+def _visits(columns: dict[str, IntArray], rows: IntArray, evidence: Evidence) -> dict[str, Any]:
+    """The fields of a History that say who went where, and what each query may see of it."""
+    order = np.lexsort((columns["utc"], columns["user"]))  # stable: ties keep the row order
+    sorted_ = {name: values[order] for name, values in columns.items()}
+    place_of_row = np.empty(len(order), np.int64)
+    place_of_row[order] = np.arange(len(order))
+    user, utc = sorted_["user"], sorted_["utc"]
+    place = place_of_row[rows]
+    new_user = _first_of_run(user[1:] != user[:-1])
+    new_moment = _first_of_run((user[1:] != user[:-1]) | (utc[1:] != utc[:-1]))
+    return {
+        "utc": utc,
+        "local": sorted_["local"],
+        "poi": sorted_["poi"],
+        "user": user,
+        "trajectory": sorted_["trajectory"],
+        "train": sorted_["split"] == SPLITS.index("train"),
+        "place": place,
+        "start": new_user[place],
+        "end": new_moment[place],
+        "older": _older(evidence),
+    }
+
+
 def _first_of_run(changed: npt.NDArray[np.bool_]) -> IntArray:
     """For each place the first place of its run. changed: [N-1], whether place i+1 begins another run."""
     starts = np.concatenate([[True], changed])
     return np.maximum.accumulate(np.where(starts, np.arange(len(starts)), 0))
 
 
-def _older(evidence: Evidence, history: str) -> IntArray:
-    if history == "all":
+def _older(evidence: Evidence) -> IntArray:
+    if evidence.facts["history"] == "all":
         return np.zeros(len(evidence.context), np.int64)
     missing = {VISIBLE, PREFIX} - set(evidence.context_names)
     if missing:

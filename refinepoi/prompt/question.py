@@ -6,11 +6,13 @@ names are data and enter through `sanitise.py` only.
 """
 
 from collections.abc import Sequence
+from typing import Self
 
 import numpy as np
 
 from refinepoi.artifacts.evidence import Evidence
-from refinepoi.prompt.candidates import read_candidates
+from refinepoi.prompt.bins import Edges
+from refinepoi.prompt.candidates import CandidateReader
 from refinepoi.prompt.history import History
 from refinepoi.prompt.memory import remember
 from refinepoi.prompt.pieces import IntArray, Pieces
@@ -37,7 +39,7 @@ class QuestionTemplate(Template):
         spec: QuestionPrompt,
         history: History,
         evidence: Evidence,
-        train: IntArray,
+        edges: Edges,
         ids: Sequence[str],
         categories: Sequence[str],
     ) -> None:
@@ -56,7 +58,13 @@ class QuestionTemplate(Template):
         self.now = add("Now it is")
         ask = f"List the {spec.list_length} most likely next places, best first, as IDs and nothing else."
         self.ask = add(f"{THINK if spec.reasoning else ''}{ask}\nAnswer:")
-        self.shown = read_candidates(spec, evidence, train, self.pieces, _name_bins)
+        self.reader = CandidateReader(spec, edges, self.pieces, _name_bins)
+        self.shown = self.reader.read(evidence)
+
+    def about(self, history: History, evidence: Evidence) -> Self:
+        other = super().about(history, evidence)
+        other.shown = self.reader.read(evidence)
+        return other
 
     def frame(self, query: int, places: IntArray) -> tuple[IntArray, ...]:
         return self.opening, self.short_term, self.choices, self._closing(query, places)

@@ -5,10 +5,13 @@ last. Tokens are words and ID tokens (`pieces.py`).
 """
 
 from abc import ABC, abstractmethod
+from copy import copy
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
+from refinepoi.artifacts.evidence import Evidence
 from refinepoi.core.errors import UserError
 from refinepoi.prompt.history import History
 from refinepoi.prompt.memory import remember
@@ -34,6 +37,12 @@ class Template(ABC):
 
     def __init__(self, pieces: Pieces, history: History, memory: Memory, budget: int) -> None:
         self.pieces, self.history, self.memory, self.budget = pieces, history, memory, budget
+
+    def about(self, history: History, evidence: Evidence) -> Self:
+        """The same pieces and bins about other queries."""
+        other = copy(self)
+        other.history = history
+        return other
 
     @abstractmethod
     def frame(self, query: int, places: IntArray) -> tuple[IntArray, ...]:

@@ -3,6 +3,9 @@
 `?` takes the place of the number where something is hidden or there is no visit before.
 """
 
+from copy import copy
+from typing import Self
+
 import numpy as np
 
 from refinepoi.prompt.history import History
@@ -35,6 +38,12 @@ class TimeWords:
         self.day = pieces.block([*(f"d{n}" for n in range(7)), "d?"])
         self.hour = pieces.block([*(f"h{n}" for n in range(24)), "h?"])
         self.gap = pieces.block([*(f"g{n}" for n in range(GAPS)), "g?"])
+
+    def about(self, history: History) -> Self:
+        """The same words about other visits."""
+        other = copy(self)
+        other.history = history
+        return other
 
     def of_visits(self, places: IntArray) -> tuple[IntArray, IntArray, IntArray]:
         """Weekday, hour and gap words of visits, each [n]. The gap is to the visit before in `places`."""

@@ -11,6 +11,8 @@ from refinepoi.artifacts.files import require
 from refinepoi.artifacts.prompts import STREAMS, TABLE, Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import SPLITS, Trajectories
+from refinepoi.prompt.bins import Edges
+from refinepoi.prompt.candidates import fit_bins
 from refinepoi.prompt.compact import CompactTemplate
 from refinepoi.prompt.evidence import EvidenceTemplate
 from refinepoi.prompt.history import History
@@ -34,7 +36,8 @@ def write_all(
     """The artifact. Nothing at or after a query's target enters its prompt; the answer is built apart."""
     _check_match(trajectories, evidence, semantic_ids)
     history = History.of(trajectories, evidence)
-    template = choose(spec, history, trajectories, evidence, semantic_ids)
+    edges = {} if isinstance(spec, CompactPrompt) else fit_bins(spec, evidence, trajectories.query_rows("train"))
+    template = choose(spec, history, trajectories, evidence, semantic_ids, edges)
     written = [template.write(query) for query in progress(range(trajectories.queries.height), unit="prompt")]
     targets = trajectories.queries["target"].to_numpy().astype(np.int64)
     lists = answer_lists(targets, evidence.candidates, history, semantic_ids, spec.list_length)
@@ -82,15 +85,20 @@ def _check_match(trajectories: Trajectories, evidence: Evidence, semantic_ids: S
 
 
 def choose(
-    spec: AnyPrompt, history: History, trajectories: Trajectories, evidence: Evidence, semantic_ids: SemanticIds
+    spec: AnyPrompt,
+    history: History,
+    trajectories: Trajectories,
+    evidence: Evidence,
+    semantic_ids: SemanticIds,
+    edges: Edges,
 ) -> Template:
     """The template a spec names."""
-    train, ids = trajectories.query_rows("train"), semantic_ids.texts
+    ids = semantic_ids.texts
     if isinstance(spec, CompactPrompt):
         return CompactTemplate(spec, history, ids)
     if isinstance(spec, EvidencePrompt):
-        return EvidenceTemplate(spec, history, evidence, train, ids)
-    return QuestionTemplate(spec, history, evidence, train, ids, trajectories.pois["category"].to_list())
+        return EvidenceTemplate(spec, history, evidence, edges, ids)
+    return QuestionTemplate(spec, history, evidence, edges, ids, trajectories.pois["category"].to_list())
 
 
 def _report(written: list[Written], splits: np.ndarray) -> dict[str, dict[str, float]]:
