@@ -89,6 +89,11 @@ class Experiment(Spec):
                 f"prompt.candidates: {shown} are to be shown but evidence.candidates keeps {self.evidence.candidates}; "
                 f"raise evidence.candidates"
             )
+        for name, part in (("sft", self.sft), ("grpo", self.grpo)):
+            if part.kind == "train" and part.precision == "bfloat16" and self.runtime.device == "cpu":
+                found.append(
+                    f"{name}.precision: bfloat16 is several times slower on a CPU; give {name}.precision=float32"
+                )
         if self.goal == "report" and not self.report.runs:
             found.append("report.runs: goal=report compares finished runs; give report.runs=[FOLDER,...]")
         return found

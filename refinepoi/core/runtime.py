@@ -1,29 +1,67 @@
 """Runtime: where and how fast a run is computed. Nothing here enters an artifact's key (proved by a test)."""
 
 import os
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
+from refinepoi.core.resources import usable_cores
 from refinepoi.core.spec import Count, Spec
+
+
+class Ddp(Spec):
+    """Each process holds the whole model and reads its share of a batch. CPU or GPU."""
+
+    kind: Literal["ddp"]
+
+
+class Fsdp(Spec):
+    """Each process holds a shard of weights, gradients and optimizer (PyTorch FSDP2). GPUs."""
+
+    kind: Literal["fsdp"]
+    reshard: bool = Field(description="give gathered weights back after the forward pass: less memory, more traffic")
+    offload: bool = Field(description="keep shards in the machine's memory")
+
+
+class DeepSpeed(Spec):
+    """Each process holds a shard of what the ZeRO stage says. GPUs; needs the package deepspeed."""
+
+    kind: Literal["deepspeed"]
+    stage: Literal[1, 2, 3] = Field(description="what is sharded: 1 optimizer, 2 and gradients, 3 and weights")
+    offload: bool = Field(description="keep optimizer (stage 3: and weights) in the machine's memory")
+
+
+Strategy = Annotated[Ddp | Fsdp | DeepSpeed, Field(discriminator="kind")]
 
 
 class Runtime(Spec):
     device: Literal["auto", "cpu", "cuda"]
-    threads: int = Field(ge=0, description="torch threads; 0: as many as the process may use")
+    processes: Count = Field(description="processes that train the language model together; 1: this one alone")
+    strategy: Strategy = Field(description="how several processes share a model")
+    threads: int = Field(ge=0, description="torch threads of all processes together; 0: as many as there may be")
     workers: int = Field(ge=0, description="data loader processes")
-    micro_batch: Count = Field(description="most sequences in one forward-backward pass")
+    micro_batch: Count = Field(description="most sequences in one forward-backward pass of one process")
     store: str = Field(min_length=1, description="folder of the artifacts")
     refresh: tuple[str, ...] = Field(description="stages to compute again although the store has them")
     progress: bool
 
+    def problems(self) -> list[str]:
+        kind = self.strategy.kind
+        if kind != "ddp" and self.device == "cpu":
+            return [f"runtime.strategy: {kind} needs GPUs (got runtime.device=cpu); use runtime/strategy=ddp"]
+        return []
 
-def prepare_process(threads: int = 0) -> None:
-    """Set what must be set before torch is imported: waiting threads sleep instead of spinning on shared cores."""
+
+def prepare_process(threads: int = 0, processes: int = 1) -> None:
+    """Set what must be set before torch is imported. What the environment already says is left as it is.
+
+    Waiting threads sleep instead of spinning: on shared cores spinning costs five times the time. threads: 0 for the
+    cores this process may use (its affinity and its container's quota, not what the machine has), shared out among
+    `processes`.
+    """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy: its spinning threads cost more than they bring
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    if threads:
-        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (threads or usable_cores()) // processes)))

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import torch
 from datasets import Dataset
 from transformers import PrinterCallback
 
@@ -30,6 +29,7 @@ from refinepoi.reward.combine import Rewards
 from refinepoi.reward.places import Places
 from refinepoi.reward.spec import RewardSpec
 from refinepoi.training.checkpoints import last_complete
+from refinepoi.training.device import use_cpu
 from refinepoi.training.validation import Validation
 from refinepoi.training.watch import Memory, Rhythm, Watch
 
@@ -55,7 +55,7 @@ def train(
     table = prompts.table.filter(pl.col("split") == SPLITS.index("train"))
     require_prompts(table.height, spec.prompts_per_step)
     language = adapt(load(warm_start.model, trainable=True), model_spec)
-    cpu = context.runtime.device == "cpu" or not torch.cuda.is_available()
+    cpu = use_cpu(context.runtime.device, spec.precision, "grpo")
     trie = catalogue_trie(semantic_ids, language.tokenizer).to("cpu" if cpu else "cuda")
     trie.require_places(prompts.list_length)
     rewards = Rewards(reward, semantic_ids, places, prompts.list_length, bool(prompts.facts.get("reasoning", False)))

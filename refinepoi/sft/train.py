@@ -28,8 +28,9 @@ from refinepoi.sft.examples import answer_examples, list_examples, stream_exampl
 from refinepoi.sft.loss import answer_loss
 from refinepoi.sft.own import own_places
 from refinepoi.sft.spec import Phase, TrainSft
-from refinepoi.sft.trainer import AnswerTrainer, Parts, settings, use_cpu
+from refinepoi.sft.trainer import AnswerTrainer, Parts, settings
 from refinepoi.training.checkpoints import last_complete
+from refinepoi.training.device import use_cpu
 from refinepoi.training.validation import Validation
 from refinepoi.training.watch import Memory, Rhythm, Watch
 
@@ -102,7 +103,7 @@ class Run:
         self, name: str, phase: Phase, make_examples: Callable[[LanguageModel], Examples], epochs: int
     ) -> dict[str, Any]:
         folder, spec = self.context.work / name, self.spec
-        cpu = use_cpu(self.context.runtime.device)
+        cpu = use_cpu(self.context.runtime.device, spec.precision, "sft")
         seed_torch(spec.seed)
         language = self.language()
         trie = self.trie(language).to("cpu" if cpu else "cuda")

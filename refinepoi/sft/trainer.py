@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
@@ -123,7 +122,3 @@ def settings(spec: TrainSft, phase: Phase, parts: Parts, folder: Path, cpu: bool
 
 def _only_item(items: list[dict[str, Any]]) -> dict[str, Any]:
     return items[0]
-
-
-def use_cpu(device: str) -> bool:
-    return device == "cpu" or not torch.cuda.is_available()

@@ -8,10 +8,11 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from runtimes import runtime
 
-from refinepoi.core.runtime import Runtime
 from refinepoi.core.spec import Spec
 from refinepoi.core.stage import Artifact, Context, stage
 from refinepoi.core.store import Store, artifact_key
@@ -55,11 +56,6 @@ def fail(context: Context, spec: Say) -> None:
     Text(attempts.read_text()).save(context.folder)
 
 
-def runtime(**changes: object) -> Runtime:
-    values = {"device": "cpu", "threads": 0, "workers": 0, "micro_batch": 8, "store": "x", "refresh": ()}
-    return Runtime(**(values | {"progress": False} | changes))
-
-
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     made.clear()
@@ -86,7 +82,8 @@ def test_golden_key() -> None:
 
 
 def test_runtime_never_changes_a_key(tmp_path: Path) -> None:
-    changes = {}, {"threads": 7}, {"device": "auto"}, {"workers": 2}, {"micro_batch": 1}, {"progress": True}
+    changes: list[dict[str, Any]] = [{}, {"threads": 7}, {"device": "auto"}, {"workers": 2}, {"micro_batch": 1}]
+    changes += [{"progress": True}, {"processes": 2}, {"strategy": {"kind": "fsdp", "reshard": True, "offload": False}}]
     keys = {Store(tmp_path, runtime(**c)).get(say, [Say(word="a", times=2)]).key for c in changes}
     assert len(keys) == 1
 
@@ -159,7 +156,7 @@ def test_manifest_says_what_was_done(store: Store) -> None:
 
 CHILD = """
 import os, sys, time
-sys.path.insert(0, {folder!r})
+sys.path[:0] = {folders!r}
 import test_store as t
 from pathlib import Path
 store = t.Store(Path({root!r}), t.runtime(), locks={locks})
@@ -183,7 +180,11 @@ def signed(context: Context, spec: Say) -> None:
 @pytest.mark.parametrize("locks", [True, False])
 def test_sixteen_processes_on_one_cold_key(tmp_path: Path, locks: bool) -> None:
     """All begin in the same moment; without locks several may build, and one of the builds is the artifact, whole."""
-    code = CHILD.format(folder=str(Path(__file__).parent), root=str(tmp_path), locks=locks)
+    code = CHILD.format(
+        folders=[str(Path(__file__).parent), str(Path(__file__).parents[2] / "support")],
+        root=str(tmp_path),
+        locks=locks,
+    )
     jobs = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(16)]
     while len(list(tmp_path.glob("ready-*"))) < 16:
         assert all(job.poll() is None for job in jobs)

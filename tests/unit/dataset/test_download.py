@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runtimes import runtime
 
 from refinepoi.core.errors import DataError
-from refinepoi.core.runtime import Runtime
 from refinepoi.core.stage import progress_bar
 from refinepoi.core.store import Store
 from refinepoi.dataset import download
@@ -172,13 +172,10 @@ def test_a_run_downloads_checks_and_counts(
     changes = {"path": None, "download": True, "cache": str(tmp_path / "cache")}
     spec = small_csv(visits, changes | {"remote": [entry | {"sha256": sha, "rows": 180}]})
     assert spec.problems() == [] and spec.fingerprint == {"path": sha}
-    runtime = Runtime(
-        device="cpu", threads=1, workers=0, micro_batch=8, store="x", refresh=(), progress=False
-    )  # fmt: skip
-    made = Store(tmp_path / "store", runtime).get(make_trajectories, [spec])
+    made = Store(tmp_path / "store", runtime()).get(make_trajectories, [spec])
     assert made.load().facts["report"]["rows_read"] == 180
     again = small_csv(visits, changes | {"remote": [entry | {"sha256": sha, "rows": 180}]})
-    assert Store(tmp_path / "store", runtime).get(make_trajectories, [again]).hit, "the key is the pinned checksum"
+    assert Store(tmp_path / "store", runtime()).get(make_trajectories, [again]).hit, "the key is the pinned checksum"
     wrong = small_csv(visits, changes | {"remote": [entry | {"sha256": sha, "rows": 181}]})
     with pytest.raises(DataError, match=r"data\.csv: 180 rows, published with 181"):
-        Store(tmp_path / "store", runtime).get(make_trajectories, [wrong])
+        Store(tmp_path / "store", runtime()).get(make_trajectories, [wrong])

@@ -10,16 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from runtimes import runtime
 
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.core.errors import UserError
-from refinepoi.core.runtime import Runtime
 from refinepoi.core.store import Store
 from refinepoi.dataset.stage import make_trajectories, trajectories_of
 
-RUNTIME = Runtime(
-    device="cpu", threads=1, workers=0, micro_batch=8, store="x", refresh=(), progress=False
-)  # fmt: skip
+RUNTIME = runtime()
 FRAMES = ("checkins", "pois", "users", "queries")
 
 

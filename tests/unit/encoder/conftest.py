@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import polars as pl
 import pytest
+import runtimes
 
 from refinepoi.artifacts.features import Features
 from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
@@ -84,4 +85,4 @@ def make_spec() -> Callable[..., ContrastiveSpec]:
 
 @pytest.fixture
 def runtime() -> Runtime:
-    return Runtime(device="cpu", threads=1, workers=0, micro_batch=1, store="unused", refresh=(), progress=False)
+    return runtimes.runtime()

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from runtimes import runtime
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from refinepoi.artifacts.policy import Policy
@@ -14,7 +15,6 @@ from refinepoi.artifacts.predictions import Predictions
 from refinepoi.artifacts.prompts import STREAMS, TABLE, Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.core.errors import UserError
-from refinepoi.core.runtime import Runtime
 from refinepoi.core.stage import Artifact, Context
 from refinepoi.core.tracking import StageLog
 from refinepoi.decoding.lists import Lists
@@ -27,7 +27,7 @@ from refinepoi.model.load import LanguageModel, load, save
 from refinepoi.model.tokenizer import word_tokenizer
 
 POIS = 30
-RUNTIME = Runtime(device="cpu", threads=1, workers=0, micro_batch=4, store="s", refresh=(), progress=False)
+RUNTIME = runtime(micro_batch=4)
 WORDS = tuple(f"w{i:02d}" for i in range(20))
 
 

@@ -6,11 +6,11 @@ import numpy as np
 import polars as pl
 import pytest
 from pydantic import ValidationError
+from runtimes import runtime
 
 from refinepoi.artifacts.features import Features
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.core.errors import DataError, UserError
-from refinepoi.core.runtime import Runtime
 from refinepoi.core.stage import Artifact, Context
 from refinepoi.core.tracking import StageLog
 from refinepoi.features.feature_map import FeatureMap
@@ -43,16 +43,13 @@ def test_later_rows_leave_the_features_bit_identical(city: Trajectories, make_sp
 
 
 def test_stage_writes_features_and_map(city: Trajectories, make_spec: MakeSpec, tmp_path: Path) -> None:
-    runtime = Runtime(
-        device="cpu", threads=1, workers=0, micro_batch=1, store=str(tmp_path), refresh=(), progress=False
-    )
     spec, path = make_spec(), tmp_path / "trajectories"
     path.mkdir()
     city.save(path)
     handle = Artifact("make_trajectories", "key", path, Trajectories)
     folder = tmp_path / "out"
     folder.mkdir()
-    make_features.run(Context(folder, runtime, StageLog("make_features"), "make_features"), spec, handle)
+    make_features.run(Context(folder, runtime(), StageLog("make_features"), "make_features"), spec, handle)
     features, (expected, _) = Features.load(folder), build(spec, city)
     np.testing.assert_array_equal(features.matrix, expected.matrix)
     assert features.blocks == expected.blocks and FeatureMap.of(features.map).spec == spec

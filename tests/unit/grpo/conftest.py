@@ -9,12 +9,12 @@ import numpy as np
 import polars as pl
 import pytest
 from options import option
+from runtimes import runtime
 
 from refinepoi.artifacts import prompts as prompt_tables
 from refinepoi.artifacts.policy import Policy
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
-from refinepoi.core.runtime import Runtime
 from refinepoi.core.stage import Context
 from refinepoi.core.tracking import StageLog
 from refinepoi.grpo.spec import GrpoTrain
@@ -97,10 +97,7 @@ def make_context(tmp_path: Path) -> Callable[..., Context]:
     def make(name: str = "run", micro_batch: int = 16) -> Context:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
-        runtime = Runtime(
-            device="cpu", threads=1, workers=0, micro_batch=micro_batch, store="unused", refresh=(), progress=False
-        )
-        return Context(folder, runtime, StageLog("train_grpo"), "train_grpo")
+        return Context(folder, runtime(micro_batch=micro_batch), StageLog("train_grpo"), "train_grpo")
 
     return make
 

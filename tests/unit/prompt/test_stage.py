@@ -4,18 +4,16 @@ from typing import Any
 import pytest
 import yaml
 from pydantic import TypeAdapter, ValidationError
+from runtimes import runtime
 
 from refinepoi.artifacts.prompts import Prompts
-from refinepoi.core.runtime import Runtime
 from refinepoi.core.stage import Artifact, Context
 from refinepoi.core.tracking import StageLog
 from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, Memory, PromptSpec, QuestionPrompt
 from refinepoi.prompt.stage import write_prompts
 
 CONF = Path(__file__).parents[3] / "conf" / "prompt"
-RUNTIME = Runtime(
-    device="cpu", threads=1, workers=0, micro_batch=8, store="unused", refresh=(), progress=False
-)  # fmt: skip
+RUNTIME = runtime()
 
 
 def read(name: str, **changes: Any) -> Any:

@@ -9,12 +9,12 @@ import polars as pl
 import pytest
 from options import option
 from pydantic import TypeAdapter
+from runtimes import runtime
 
 from refinepoi.artifacts.embeddings import Embeddings
 from refinepoi.artifacts.files import BrokenArtifact
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.core.errors import UserError
-from refinepoi.core.runtime import Runtime
 from refinepoi.core.stage import Context
 from refinepoi.core.tracking import StageLog
 from refinepoi.quantizer.fit import load
@@ -69,9 +69,8 @@ def spec(name, **changes):
 
 def run(folder, spec, inputs=None):
     folder.mkdir()
-    runtime = Runtime(device="cpu", threads=1, workers=0, micro_batch=8, store="s", refresh=(), progress=False)
     log = StageLog("quantize")
-    quantize.run(Context(folder, runtime, log, "quantize"), spec, *(inputs or world()))
+    quantize.run(Context(folder, runtime(), log, "quantize"), spec, *(inputs or world()))
     return SemanticIds.load(folder), log
 
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from runtimes import runtime
 
 from refinepoi.artifacts import prompts as prompt_tables
 from refinepoi.artifacts.policy import Policy
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
-from refinepoi.core.runtime import Runtime
 from refinepoi.core.stage import Context
 from refinepoi.core.tracking import StageLog
 from refinepoi.model.spec import ScratchModel
@@ -82,10 +82,7 @@ def make_context(tmp_path: Path) -> Callable[..., Context]:
     def make(name: str = "run", micro_batch: int = 8) -> Context:
         folder = tmp_path / name
         folder.mkdir(exist_ok=True)
-        runtime = Runtime(
-            device="cpu", threads=1, workers=0, micro_batch=micro_batch, store="unused", refresh=(), progress=False
-        )
-        return Context(folder, runtime, StageLog("train_sft"), "train_sft")
+        return Context(folder, runtime(micro_batch=micro_batch), StageLog("train_sft"), "train_sft")
 
     return make
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from safetensors.numpy import load_file
 
+from refinepoi.core.errors import UserError
 from refinepoi.training.watch import Watch
 
 
@@ -82,3 +83,23 @@ def test_half_a_checkpoint_is_never_read(run: Callable[..., Any], tmp_path: Path
 def test_streams_then_lists(run: Callable[..., Any]) -> None:
     policy, _ = run(streams=True)
     assert [phase["name"] for phase in policy.facts["phases"]] == ["streams", "lists"]
+
+
+def test_patience_ends_a_phase_and_the_best_policy_is_the_result(
+    run: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from refinepoi.training.validation import Validation
+
+    scores = iter([0.1, 0.3, 0.2, 0.3, 0.9])
+    monkeypatch.setattr(Validation, "measure", lambda *_: {"MRR": next(scores)})
+    policy, context = run(answers={"epochs": 9}, lists={"epochs": 0}, patience=2)
+    (phase,) = policy.facts["phases"]
+    assert [row["step"] for row in phase["validation"]] == [0, 4, 8, 12]  # equal to the best is no improvement
+    assert phase["best"] == 4 and phase["steps"] == 12
+    at_step_4 = context.folder / ".work" / "answers" / "best-4" / "model.safetensors"
+    assert (policy.model / "model.safetensors").read_bytes() == at_step_4.read_bytes() != newest(context).read_bytes()
+
+
+def test_bfloat16_is_refused_on_a_cpu(run: Callable[..., Any]) -> None:
+    with pytest.raises(UserError, match=r"sft.precision: bfloat16 needs a GPU .* sft.precision=float32"):
+        run(precision="bfloat16")

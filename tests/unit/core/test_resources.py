@@ -1,0 +1,77 @@
+"""How many cores a process may use: affinity and quotas, not what the machine has."""
+
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from refinepoi.core.resources import _quota, usable_cores
+
+
+def group(root: Path, path: str, **files: str) -> None:
+    folder = root / path
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (folder / name.replace("__", ".")).write_text(text)
+
+
+def lines(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "cgroup"
+    file.write_text(text)
+    return file
+
+
+@pytest.mark.parametrize(("text", "cores"), [("150000 100000", 1.5), ("max 100000", math.inf), ("nonsense", math.inf)])
+def test_version_2(tmp_path: Path, text: str, cores: float) -> None:
+    group(tmp_path / "root", "job/step", cpu__max=text)
+    assert _quota(lines(tmp_path, "0::/job/step\n"), tmp_path / "root") == cores
+
+
+def test_the_least_quota_on_the_way_up_counts(tmp_path: Path) -> None:
+    group(tmp_path / "root", "job", cpu__max="200000 100000")
+    group(tmp_path / "root", "job/step", cpu__max="800000 100000")
+    assert _quota(lines(tmp_path, "0::/job/step\n"), tmp_path / "root") == 2.0
+
+
+@pytest.mark.parametrize(("quota", "cores"), [("300000", 3.0), ("-1", math.inf)])
+def test_version_1_in_a_container_that_sees_its_group_as_the_root(tmp_path: Path, quota: str, cores: float) -> None:
+    group(tmp_path / "root", "cpu,cpuacct", cpu__cfs_quota_us=quota, cpu__cfs_period_us="100000")
+    table = "5:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc\n"
+    assert _quota(lines(tmp_path, table), tmp_path / "root") == cores
+
+
+def test_no_control_groups(tmp_path: Path) -> None:
+    assert _quota(tmp_path / "absent", tmp_path) == math.inf
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
+def test_torch_has_as_many_threads_as_the_affinity_allows() -> None:
+    code = """
+import os, sys
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+from refinepoi.core.runtime import prepare_process
+prepare_process(0)
+import torch
+print(os.environ["OMP_NUM_THREADS"], torch.get_num_threads(), os.environ["OMP_WAIT_POLICY"])
+"""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("OMP_")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=clean, check=True)
+    assert done.stdout.split() == ["1", "1", "PASSIVE"]
+
+
+def test_threads_are_shared_out_and_the_environment_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    from refinepoi.core.runtime import prepare_process
+
+    def asked(threads: int, processes: int) -> str:
+        monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+        prepare_process(threads, processes)
+        return os.environ["OMP_NUM_THREADS"]
+
+    assert asked(8, 2) == "4" and asked(2, 4) == "1"
+    assert asked(0, 1) == str(usable_cores())
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    prepare_process(8)
+    assert os.environ["OMP_NUM_THREADS"] == "3"
