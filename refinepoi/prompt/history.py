@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from refinepoi.artifacts.evidence import Evidence
-from refinepoi.artifacts.trajectories import SPLITS, Trajectories
+from refinepoi.artifacts.trajectories import SPLITS, UNKNOWN, Trajectories
 from refinepoi.core.errors import UserError
 from refinepoi.prompt.pieces import IntArray
 
@@ -26,6 +26,7 @@ class History:
     utc, local, poi, user, trajectory, train: [N], visits by place.
     place: [Q] the place of each query's target.
     start, end: [Q] places from the user's first visit to the last one before the target (end excluded).
+    category: [P] a number for the category of each POI, -1 where it is unknown.
     older: [Q] how many training visits of other trajectories a query sees under `train_prefix`: the oldest ones.
     """
 
@@ -35,6 +36,7 @@ class History:
     user: IntArray
     trajectory: IntArray
     train: npt.NDArray[np.bool_]
+    category: IntArray
     place: IntArray
     start: IntArray
     end: IntArray
@@ -50,7 +52,8 @@ class History:
         table = trajectories.checkins
         columns = {name: table[name].to_numpy().astype(np.int64) for name in table.columns}
         visits = _visits(columns, trajectories.queries["row"].to_numpy(), evidence)
-        return cls(**visits, everything=history == "all", known=target_time == "known")
+        category = _category_numbers(trajectories)
+        return cls(**visits, category=category, everything=history == "all", known=target_time == "known")
 
     def about(self, columns: dict[str, IntArray], rows: IntArray, evidence: Evidence) -> Self:
         """
@@ -95,6 +98,11 @@ def _visits(columns: dict[str, IntArray], rows: IntArray, evidence: Evidence) ->
         "end": new_moment[place],
         "older": _older(evidence),
     }
+
+
+def _category_numbers(trajectories: Trajectories) -> IntArray:
+    names = trajectories.pois["category"].to_numpy()
+    return np.where(names == UNKNOWN, -1, np.unique(names, return_inverse=True)[1]).astype(np.int64)
 
 
 def _first_of_run(changed: npt.NDArray[np.bool_]) -> IntArray:

@@ -1,11 +1,14 @@
 """Memory: which of the visible visits a prompt shows, most relevant first (docs/method.md sections 5 and 6).
 
-Relevance decides what a token budget keeps; the template writes what is kept in time order.
+A policy is a pure function (history, query, places) -> places: `places` are the visits the query may see, in time
+order, and all of them come back, most relevant first. So every policy shows exactly as many visits as it is asked for,
+as long as there are any. Relevance decides what a token budget keeps; the template writes what is kept in time order.
 """
 
-from itertools import cycle
+from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 
 from refinepoi.prompt.history import History
 from refinepoi.prompt.pieces import IntArray
@@ -14,26 +17,20 @@ from refinepoi.prompt.timewords import weekday
 
 # How much nearer in hours a visit must be to outweigh another weekday, and a workday against a weekend.
 OTHER_DAY, OTHER_KIND = 0.5, 1.5
-_PATTERN = ("recent", "same_hour", "recent", "same_last")
 
 
-def remember(memory: Memory, history: History, query: int, places: IntArray) -> IntArray:
-    """At most `memory.visits` of `places` (time order), most relevant first.
+def recent(history: History, query: int, places: IntArray) -> IntArray:
+    """The last ones first."""
+    return places[::-1]
 
-    Where the target's time is hidden nothing is known of its hour: `same_hour` then means `recent`.
+
+def same_hour(history: History, query: int, places: IntArray) -> IntArray:
+    """By distance in hour of day to the target, other weekdays set back, recent ones first in ties.
+
+    Where the target's time is hidden nothing is known of its hour: then this is `recent`.
     """
-    recent = places[::-1]
-    if memory.policy == "recent" or len(places) == 0:
-        return recent[: memory.visits]
-    same_hour = by_hour(history, query, places) if history.known else recent
-    if memory.policy == "same_hour":
-        return same_hour[: memory.visits]
-    rankings = {"recent": recent, "same_hour": same_hour, "same_last": after_last(history, places)}
-    return _take_turns(rankings, memory.visits)
-
-
-def by_hour(history: History, query: int, places: IntArray) -> IntArray:
-    """Places ordered by distance in hour of day to the target, other weekdays set back, recent ones first in ties."""
+    if not history.known:
+        return recent(history, query, places)
     target, visits = history.local[history.place[query]], history.local[places]
     apart = np.abs(visits % 86400 - target % 86400)
     hours = np.minimum(apart, 86400 - apart) / 3600
@@ -43,21 +40,70 @@ def by_hour(history: History, query: int, places: IntArray) -> IntArray:
     return places[np.lexsort((-places, distance))]
 
 
-def after_last(history: History, places: IntArray) -> IntArray:
-    """Visits that followed an earlier visit to the place the user is at now, recent ones first."""
-    pois = history.poi[places]
-    return places[1:][pois[:-1] == pois[-1]][::-1]
+def same_last(history: History, query: int, places: IntArray) -> IntArray:
+    """What followed earlier visits to the place the user is at now, each with that earlier visit behind it.
+
+    Recent ones first, then the other visits, recent ones first.
+    """
+    here = history.poi[places] == history.poi[places[-1:]]
+    followers = np.flatnonzero(here[:-1])[::-1] + 1
+    pairs = np.stack([followers, followers - 1], axis=1).ravel()
+    return _then_recent(places, pairs)
 
 
-def _take_turns(rankings: dict[str, IntArray], count: int) -> IntArray:
-    """Half from `recent`, a quarter each from the others, without repeats; whoever has run dry is passed over."""
-    lists = {name: iter(ranking.tolist()) for name, ranking in rankings.items()}
-    wanted = min(count, len(rankings["recent"]))
+def category(history: History, query: int, places: IntArray) -> IntArray:
+    """Visits of the category of the place the user is at now, recent ones first; then the others likewise.
+
+    The last place's category, not that of candidates: it needs nobody else's data and means the same in each template.
+    """
+    kind = history.category[history.poi[places]]
+    alike = (kind == kind[-1:]) & (kind >= 0)
+    return _then_recent(places, np.flatnonzero(alike)[::-1])
+
+
+POLICIES: dict[str, Callable[[History, int, IntArray], IntArray]] = {
+    "recent": recent,
+    "same_hour": same_hour,
+    "same_last": same_last,
+    "category": category,
+}
+
+
+def remember(
+    memory: Memory, history: History, query: int, places: IntArray, among: npt.NDArray[np.bool_] | None = None
+) -> IntArray:
+    """At most `memory.visits` of `places` (time order), most relevant first.
+
+    among: bool [n], which of them may be chosen; all of them say where the user is now.
+    """
+    chosen = places if among is None else places[among]
+    shares = memory.shares.model_dump() if memory.policy == "mixed" else {memory.policy: 1.0}
+    rankings = [POLICIES[name](history, query, places) for name, share in shares.items() if share]
+    if among is not None:
+        rankings = [ranking[np.isin(ranking, chosen)] for ranking in rankings]
+    count = min(memory.visits, len(chosen))
+    return _take_turns(rankings, [share for share in shares.values() if share], count)
+
+
+def _then_recent(places: IntArray, first: IntArray) -> IntArray:
+    """The places at the positions `first` without repeats, then the others, recent ones first."""
+    order = np.concatenate([first, np.arange(len(places))[::-1]])
+    _, seen = np.unique(order, return_index=True)
+    return places[order[np.sort(seen)]]
+
+
+def _take_turns(rankings: list[IntArray], shares: list[float], count: int) -> IntArray:
+    """`count` of what all rankings hold, without repeats, taken in proportion to the shares (Sainte-Lague's method).
+
+    A visit that another ranking brought is passed over and not counted against this one.
+    """
+    if len(rankings) == 1:
+        return rankings[0][:count]
+    lists = [iter(ranking.tolist()) for ranking in rankings]
+    turns = [0] * len(lists)
     taken: dict[int, None] = {}
-    for name in cycle(_PATTERN):
-        if len(taken) >= wanted:
-            break
-        new = next((place for place in lists[name] if place not in taken), None)
-        if new is not None:
-            taken[new] = None
+    while len(taken) < count:
+        best = min(range(len(lists)), key=lambda n: ((2 * turns[n] + 1) / shares[n], turns[n], n))
+        taken[next(place for place in lists[best] if place not in taken)] = None
+        turns[best] += 1
     return np.fromiter(taken, np.int64, len(taken))

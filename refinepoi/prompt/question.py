@@ -71,7 +71,7 @@ class QuestionTemplate(Template):
 
     def relevant(self, query: int, places: IntArray) -> IntArray:
         current = self.history.current(query, places)
-        earlier = remember(self.memory, self.history, query, places[~current])
+        earlier = remember(self.memory, self.history, query, places, ~current)
         return np.concatenate([places[current][::-1], earlier])
 
     def visits(self, query: int, places: IntArray) -> IntArray:

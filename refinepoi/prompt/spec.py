@@ -1,10 +1,10 @@
 """What a prompt shows. One class for each template; `memory` and `budget` mean the same in all of them."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from refinepoi.core.spec import Count, Spec
+from refinepoi.core.spec import Count, NonNegative, Spec
 
 Counters = Annotated[tuple[str, ...], Field(description="names of Evidence counters shown beside each candidate")]
 Bins = Annotated[int, Field(ge=2, le=256, description="words a counter may become; bin 0 is zero or absent")]
@@ -14,14 +14,31 @@ Order = Annotated[
 ]
 
 
+class Shares(Spec):
+    """How a mixed memory is divided; only the proportions count, 0 leaves a policy out."""
+
+    recent: NonNegative
+    same_hour: NonNegative
+    same_last: NonNegative
+    category: NonNegative
+
+    @model_validator(mode="after")
+    def _something(self) -> Self:
+        if not any(self.model_dump().values()):
+            raise ValueError("shares: all are 0; give at least one policy a share")
+        return self
+
+
 class Memory(Spec):
     """Which of the visible visits a prompt shows. Shown visits are always written in the order they happened."""
 
-    policy: Literal["recent", "same_hour", "mixed"] = Field(
-        description="recent: the last ones; same_hour: nearest in hour of day, same weekday preferred; "
-        "mixed: half recent, the rest by same hour and by what followed the same last POI"
+    policy: Literal["recent", "same_hour", "same_last", "category", "mixed"] = Field(
+        description="recent: the last ones; same_hour: nearest in hour of day, same weekday preferred; same_last: what "
+        "followed earlier visits to the last place, with those visits; category: visits of the last place's category; "
+        "mixed: some of each by `shares`. All are filled up with the most recent ones"
     )
     visits: int = Field(ge=0, description="most visits a prompt shows; `question` shows the current trip beside them")
+    shares: Shares
 
 
 class CompactPrompt(Spec):

@@ -1,7 +1,5 @@
 """Stage `write_prompts`: the prompt and the answer of every query."""
 
-from typing import TYPE_CHECKING
-
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
@@ -9,11 +7,8 @@ from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.core.stage import Artifact, Context, stage
 from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, QuestionPrompt
 
-if TYPE_CHECKING:
-    pass
 
-
-@stage(version=1, makes=Prompts, name="write_prompts")
+@stage(version=2, makes=Prompts, name="write_prompts")
 def write_prompts(
     context: Context,
     spec: CompactPrompt | EvidencePrompt | QuestionPrompt,

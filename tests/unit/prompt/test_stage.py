@@ -9,7 +9,7 @@ from runtimes import runtime
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.core.stage import Artifact, Context
 from refinepoi.core.tracking import StageLog
-from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, Memory, PromptSpec, QuestionPrompt
+from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, Memory, PromptSpec, QuestionPrompt, Shares
 from refinepoi.prompt.stage import write_prompts
 
 CONF = Path(__file__).parents[3] / "conf" / "prompt"
@@ -34,7 +34,9 @@ def test_the_stage_writes_an_artifact(world: Any, tmp_path: Path) -> None:
     folder = tmp_path / "prompts"
     folder.mkdir()
     log = StageLog("write_prompts")
-    spec = CompactPrompt(kind="compact", list_length=5, budget=60, memory=Memory(policy="recent", visits=9))
+    shares = Shares(recent=1.0, same_hour=0.0, same_last=0.0, category=0.0)
+    memory = Memory(policy="recent", visits=9, shares=shares)
+    spec = CompactPrompt(kind="compact", list_length=5, budget=60, memory=memory)
     write_prompts.run(Context(folder, RUNTIME, log, "write_prompts"), spec, *handles)
     prompts = Prompts.load(folder)
     assert (write_prompts.name, write_prompts.makes) == ("write_prompts", Prompts)

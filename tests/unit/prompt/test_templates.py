@@ -12,12 +12,14 @@ from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.core.errors import UserError
+from refinepoi.prompt.memory import POLICIES
 from refinepoi.prompt.parse import parse_answer
 from refinepoi.prompt.pieces import token_count, words_of
-from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, Memory, QuestionPrompt
+from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, Memory, QuestionPrompt, Shares
 from refinepoi.prompt.write import write_all
 
-MIXED = Memory(policy="mixed", visits=6)
+SHARES = Shares(recent=2.0, same_hour=1.0, same_last=1.0, category=0.0)
+MIXED = Memory(policy="mixed", visits=6, shares=SHARES)
 SPECS = {
     "compact": CompactPrompt(kind="compact", list_length=5, budget=40, memory=MIXED),
     "evidence": EvidencePrompt(
@@ -139,8 +141,9 @@ def test_settings_change_the_prompts(world: Any, spec: Any) -> None:
     """Every knob matters."""
     base = write(spec, world)
     changes: list[dict[str, Any]] = [
-        {"memory": Memory(policy=policy, visits=4).model_dump()} for policy in ("recent", "same_hour", "mixed")
+        {"memory": MIXED.model_dump() | {"policy": policy, "visits": 4}} for policy in (*POLICIES, "mixed")
     ] + [{"memory": MIXED.model_dump() | {"visits": 1}}, {"budget": spec.budget - 20}]
+    changes += [{"memory": MIXED.model_dump() | {"shares": SHARES.model_dump() | {"category": 3.0}}}]
     if spec.kind != "compact":
         changes += [{"candidates": 3}, {"bins": 3}, {"counters": ("popularity",)}, {"order": "shuffled"}]
         changes += [{"order": "shuffled", "seed": 1}]

@@ -10,7 +10,7 @@ from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
-from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, Memory, QuestionPrompt
+from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, Memory, QuestionPrompt, Shares
 from refinepoi.prompt.timewords import gap_bin, weekday
 from refinepoi.prompt.write import write_all
 
@@ -19,7 +19,8 @@ MONDAY = 4 * DAY  # 1970-01-05, local = utc here
 # Monday 08:00 place 0; then a trip on Tuesday: 12:10 place 1, 12:20 place 2, and at 19:30 the target, place 0
 VISITS = [(MONDAY + 8 * HOUR, 0, 0), (MONDAY + DAY + 12 * HOUR + 600, 1, 1), (MONDAY + DAY + 12 * HOUR + 1200, 2, 1),
           (MONDAY + DAY + 19 * HOUR + 1800, 0, 1)]  # fmt: skip
-RECENT = Memory(policy="recent", visits=10)
+SHARES = Shares(recent=1.0, same_hour=0.0, same_last=0.0, category=0.0)
+RECENT = Memory(policy="recent", visits=10, shares=SHARES)
 
 
 def write(spec: Any, target_time: str = "known") -> Prompts:
