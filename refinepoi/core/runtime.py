@@ -52,16 +52,15 @@ class Runtime(Spec):
         return []
 
 
-def prepare_process(threads: int = 0, processes: int = 1) -> None:
+def prepare_process(threads: int = 0) -> None:
     """Set what must be set before torch is imported. What the environment already says is left as it is.
 
     Waiting threads sleep instead of spinning: on shared cores spinning costs five times the time. threads: 0 for the
-    cores this process may use (its affinity and its container's quota, not what the machine has), shared out among
-    `processes`.
+    cores this process may use: its affinity and its container's quota, not what the machine has.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy: its spinning threads cost more than they bring
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (threads or usable_cores()) // processes)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads or usable_cores()))

@@ -57,6 +57,15 @@ class Context:
     cost: dict[str, float] = field(default_factory=dict)
     """What the work consumed, such as `tokens`; kept in the manifest, for the plan of later runs."""
 
+    rank: int = 0
+    processes: int = 1
+    """Of a stage that runs in several processes (`refinepoi/processes`), each with a context of its own."""
+
+    @property
+    def main(self) -> bool:
+        """Whether this process writes: one does."""
+        return self.rank == 0
+
     @property
     def work(self) -> Path:
         """Scratch inside the partial folder: checkpoints, temporary files. Removed before the artifact is published."""
@@ -94,6 +103,8 @@ class Stage(Generic[T]):
     run: Callable[..., None]
     judges: tuple[str, ...] = ()
     """Packages whose code the stage runs to judge it: their digests are part of the artifact's key."""
+    parallel: bool = False
+    """Whether several processes may run it together, as `runtime.processes` says."""
     tell: Callable[["Artifact[T]", Tracker], None] | None = None
     """Says what the artifact holds, whether it was made or read. It may raise, to stop the run."""
 
@@ -113,12 +124,13 @@ def stage(
     makes: type[T],
     name: str,
     judges: tuple[str, ...] = (),
+    parallel: bool = False,
     tell: Callable[[Artifact[T], Tracker], None] | None = None,
 ) -> Callable[[Callable[..., None]], Stage[T]]:
     """Declare a stage. Raise `version` when the meaning of its output changes."""
 
     def declare(run: Callable[..., None]) -> Stage[T]:
-        return Stage(name=name, version=version, makes=makes, run=run, judges=judges, tell=tell)
+        return Stage(name=name, version=version, makes=makes, run=run, judges=judges, parallel=parallel, tell=tell)
 
     return declare
 

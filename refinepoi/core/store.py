@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -41,6 +41,13 @@ WORK = ".work"
 PACKAGES = ("numpy", "polars", "torch", "transformers", "trl", "peft", "pytorch-lightning", "minisom")
 
 
+Execute = Callable[[Stage[Any], Context, Sequence[Spec | Artifact[Any]]], None]
+
+
+def _here(stage: Stage[Any], context: Context, arguments: Sequence[Spec | Artifact[Any]]) -> None:
+    stage.run(context, *arguments)
+
+
 @dataclass
 class Store:
     root: Path
@@ -49,6 +56,8 @@ class Store:
     records: dict[str, dict[str, Any]] = field(default_factory=dict)
     """What this run asked for: name -> {stage, key, hit, seconds}."""
     locks: bool = True
+    execute: Execute = _here
+    """Runs a stage: in this process, or as `processes/launch.py` does."""
 
     def get(self, stage: Stage[T], arguments: Sequence[Spec | Artifact[Any]], name: str | None = None) -> Artifact[T]:
         """The artifact of `stage` for these specs and inputs: read if the store has it, made otherwise."""
@@ -95,8 +104,8 @@ class Store:
         log.debug("%-22s making %s", stage.name, key)
         context = Context(partial, self.runtime, stage_log, stage.name)
         reset_peak()
-        stage.run(context, *arguments)
-        context.cost["memory_mb"] = round(peak_mb(), 1)
+        self.execute(stage, context, arguments)
+        context.cost["memory_mb"] = max(round(peak_mb(), 1), context.cost.get("memory_mb", 0.0))
         (partial / CURVE).write_text(json.dumps(stage_log.curve), encoding="utf-8")
         shutil.rmtree(partial / WORK, ignore_errors=True)
         manifest = {

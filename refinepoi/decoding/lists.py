@@ -37,10 +37,12 @@ def decode_lists(
     group: int = 1,
     temperature: float | None = None,
     generator: torch.Generator | None = None,
+    draws: Tensor | None = None,
 ) -> Lists:
     """`group` lists for each prompt of `input_ids` int64 [B, P] (padded on the left).
 
-    temperature: None takes the best token each time; a number samples with it, drawing from `generator`.
+    temperature: None takes the best token each time; a number samples with it.
+    draws: float [B * group, k * L] in [0, 1), one for each token, where it is sampled; None draws from `generator`.
     Raises UserError where k exceeds the catalogue, FloatingPointError where the model's scores are not finite.
     """
     trie.require_places(k)
@@ -49,6 +51,8 @@ def decode_lists(
     used = torch.empty((rows, 0), dtype=torch.long, device=device)
     tokens = torch.empty((rows, steps), dtype=torch.long, device=device)
     logprobs = torch.empty((rows, steps), device=device)
+    if draws is None:
+        draws = torch.rand(rows, steps, dtype=torch.float64, generator=generator, device=device)
     with evaluating(model):
         branches = Branches(model, input_ids, attention_mask, room=group * (steps - 1))
         own_past = torch.eye(group, dtype=torch.bool, device=device).repeat(1, steps - 1).expand(batch, -1, -1)
@@ -65,10 +69,7 @@ def decode_lists(
             logp = torch.log_softmax(allowed / (temperature or 1.0), dim=-1)
             if bool(logp.isnan().any()):
                 raise FloatingPointError("the model's scores are not finite: training diverged or weights are damaged")
-            if temperature is None:
-                pick = logp.argmax(-1, keepdim=True)
-            else:
-                pick = torch.multinomial(logp.exp(), 1, generator=generator)
+            pick = logp.argmax(-1, keepdim=True) if temperature is None else _pick(logp, draws[:, step])
             logprobs[:, step] = logp.gather(1, pick)[:, 0]
             chosen = child.gather(1, pick)[:, 0]
             tokens[:, step] = trie.token[chosen]
@@ -78,3 +79,12 @@ def decode_lists(
                 seen = prompt_width + group * (step + 1)
                 hidden = branches.extend(tokens[:, step].view(batch, group), step, mask[..., :seen]).flatten(0, 1)
     return Lists(tokens, trie.leaf_poi[used], logprobs)
+
+
+def _pick(logp: Tensor, draw: Tensor) -> Tensor:
+    """A column for each row of log-probabilities [R, C], int64 [R, 1]: where the draw [R] falls in their running sum.
+
+    A column of probability 0 is never taken: the running sum does not grow there.
+    """
+    running = logp.double().exp().cumsum(-1)
+    return (running <= draw[:, None].double() * running[:, -1:]).sum(-1, keepdim=True)

@@ -25,8 +25,18 @@ class Batching:
     parts: int
 
 
-def plan_batches(prompts_per_step: int, num_generations: int, micro_batch: int) -> Batching:
-    """The largest parts of equal size within `micro_batch` answers, of whole groups unless a group alone is larger."""
+def plan_batches(prompts_per_step: int, num_generations: int, micro_batch: int, processes: int = 1) -> Batching:
+    """The largest parts of equal size within `micro_batch` answers, of whole groups unless a group alone is larger.
+
+    processes: share the prompts of a step equally; parts are those of each.
+    """
+    if prompts_per_step % processes:
+        raise UserError(
+            f"grpo.prompts_per_step={prompts_per_step} cannot be shared equally by runtime.processes={processes}; "
+            f"use {-(-prompts_per_step // processes) * processes} prompts or "
+            f"{_largest_divisor(prompts_per_step, processes)} processes"
+        )
+    prompts_per_step //= processes
     if micro_batch >= num_generations:
         prompts = _largest_divisor(prompts_per_step, micro_batch // num_generations)
         return Batching(prompts * num_generations, prompts_per_step // prompts)

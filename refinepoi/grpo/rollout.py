@@ -16,8 +16,9 @@ Rollout = Callable[[list[str], Any], dict[str, Any]]
 def constrained_rollout(trie: Trie, k: int, temperature: float, seed: int) -> Rollout:
     """TRL's `rollout_func`. TRL hands in each prompt `num_generations` times in a row.
 
-    Draws depend on the seed and the step only, so a run that continues from a checkpoint samples what it would have
-    sampled. The end token is not part of a completion: it is forced and carries no choice.
+    Draws depend on the seed, the step and the place of an answer among all answers of the step, so a run that continues
+    from a checkpoint, or is shared by several processes, samples what it would have sampled. The end token is not part
+    of a completion: it is forced and carries no choice.
     """
 
     def rollout(prompts: list[str], trainer: Any) -> dict[str, Any]:
@@ -28,11 +29,13 @@ def constrained_rollout(trie: Trie, k: int, temperature: float, seed: int) -> Ro
         model = trainer.accelerator.unwrap_model(trainer.model)
         encoded: list[list[int]] = trainer.processing_class(text=unique)["input_ids"]
         input_ids, attention_mask = left_padded(encoded, trainer.processing_class.pad_token_id, model.device)
-        draws = torch.Generator(model.device)
-        draws.manual_seed(int(generator(seed, "rollout", str(trainer.state.global_step)).integers(2**62)))
+        draw = generator(seed, "rollout", str(trainer.state.global_step))
+        rank, ranks = trainer.accelerator.process_index, trainer.accelerator.num_processes
+        uniform = draw.random((ranks * len(prompts), k * trie.levels))[rank * len(prompts) :][: len(prompts)]
+        draws = torch.from_numpy(uniform).to(model.device)
         with trainer.accelerator.autocast():
             lists = decode_lists(
-                model, trie, input_ids, attention_mask, k, group=group, temperature=temperature, generator=draws
+                model, trie, input_ids, attention_mask, k, group=group, temperature=temperature, draws=draws
             )
         return {
             "prompt_ids": [ids for ids in encoded for _ in range(group)],

@@ -53,6 +53,7 @@ def _process(cpu: bool, precision: str) -> dict[str, Any]:
     """What concerns the process, its console and its files."""
     return {
         "use_cpu": cpu,
+        "ddp_find_unused_parameters": False,
         "bf16": precision == "bfloat16",
         "activation_checkpointing": False,
         "remove_unused_columns": False,

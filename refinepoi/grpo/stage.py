@@ -10,7 +10,7 @@ from refinepoi.model.spec import LocalModel, ScratchModel
 from refinepoi.reward.spec import RewardSpec
 
 
-@stage(version=2, makes=Policy, name="train_grpo")
+@stage(version=3, makes=Policy, name="train_grpo", parallel=True)
 def train_grpo(
     context: Context,
     spec: GrpoTrain,
@@ -27,4 +27,5 @@ def train_grpo(
 
     places = Places.of(trajectories.load())
     policy = train(context, spec, reward, model, warm_start.load(), prompts.load(), semantic_ids.load(), places)
-    policy.save(context.folder)
+    if context.main:
+        policy.save(context.folder)

@@ -28,6 +28,7 @@ from refinepoi.model.tokenizer import id_token_numbers
 from refinepoi.reward.combine import Rewards
 from refinepoi.reward.places import Places
 from refinepoi.reward.spec import RewardSpec
+from refinepoi.training import ranks
 from refinepoi.training.checkpoints import last_complete
 from refinepoi.training.device import use_cpu
 from refinepoi.training.validation import Validation
@@ -59,7 +60,7 @@ def train(
     trie = catalogue_trie(semantic_ids, language.tokenizer).to("cpu" if cpu else "cuda")
     trie.require_places(prompts.list_length)
     rewards = Rewards(reward, semantic_ids, places, prompts.list_length, bool(prompts.facts.get("reasoning", False)))
-    resumed = last_complete(context.work)
+    resumed = ranks.first_here(lambda: last_complete(context.work))
     memory = Memory(**resumed[1]) if resumed else Memory()
     constrained = spec.sampler == "constrained"
     k, batch = prompts.list_length, context.runtime.micro_batch
@@ -81,7 +82,7 @@ def train(
             reward_funcs=rewards.functions(),
             args=trainer_settings(
                 spec,
-                plan_batches(spec.prompts_per_step, spec.num_generations, batch),
+                plan_batches(spec.prompts_per_step, spec.num_generations, batch, ranks.count()),
                 rewards.weights,
                 k * trie.levels,
                 context.work,
@@ -118,7 +119,9 @@ def catalogue_trie(semantic_ids: SemanticIds, tokenizer: Any) -> Trie:
 def _result(context: Context, spec: GrpoTrain, language: LanguageModel, memory: Memory) -> Path:
     if spec.keep == "best":
         return context.work / f"best-{memory.best}"
-    save(language, context.work / "last")
+    if context.main:
+        save(language, context.work / "last")
+    ranks.wait()
     return context.work / "last"
 
 

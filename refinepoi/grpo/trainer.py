@@ -6,20 +6,24 @@
 3. Answers of a batch stay in order: TRL shuffles them before it cuts the batch into parts, which tears groups apart.
    All parts of a batch go into one optimizer step, so the order changes nothing but the rounding.
 4. With `credit`, each item of a list has an advantage of its own (`credit.py`); TRL's loss takes such advantages.
-With `trie=None` (free sampler) only 3 applies.
+With `trie=None` (free sampler) only 3 applies. In several processes each samples and scores its own prompts, whole
+groups; rewards, spreads and advantages are those of all answers of the step.
 """
 
 import math
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
 import torch
+from accelerate.utils import gather
 from torch import Tensor
 from trl import GRPOTrainer
+from trl.models.utils import _ForwardRedirection
 from trl.trainer.utils import split_tensor_dict
 
-from refinepoi.core.errors import UserError
 from refinepoi.decoding.branches import head_scores
 from refinepoi.decoding.constraint import allowed_sets, renormalised
 from refinepoi.decoding.packed import packed_hidden
@@ -32,8 +36,6 @@ class ListTrainer(GRPOTrainer):
     def __init__(self, *args: Any, trie: Trie | None, credit: Rewards | None, **kwargs: Any) -> None:
         """trie: of the constrained sampler, None for the free one. credit: the rewards to credit items with, if so."""
         super().__init__(*args, **kwargs)
-        if self.accelerator.num_processes > 1:
-            raise UserError("grpo: several processes are not supported yet; start one")
         self.trie, self.credit = trie, credit
 
     def _get_per_token_logps_and_entropies(
@@ -53,8 +55,9 @@ class ListTrainer(GRPOTrainer):
             )
             return scored
         parts = [
-            list_logps(
-                self.accelerator.unwrap_model(model),
+            self._through(
+                model,
+                list_logps,
                 self.trie,
                 input_ids[start : start + (batch_size or len(input_ids))],
                 attention_mask[start : start + (batch_size or len(input_ids))],
@@ -66,6 +69,16 @@ class ListTrainer(GRPOTrainer):
         ]
         logps = torch.cat([part[0] for part in parts])
         return logps, torch.cat([part[1] for part in parts]) if compute_entropy else None, None
+
+    def _through(self, model: Any, score: Callable[..., Any], *arguments: Any) -> Any:
+        """`score(the model itself, *arguments)`, called by the forward pass of what wraps it, if anything does.
+
+        Wrappers of several processes average gradients (and gather shards) in their own forward pass only.
+        """
+        inner = self.accelerator.unwrap_model(model)
+        if inner is model:
+            return score(model, *arguments)
+        return _ForwardRedirection()(model, inner, partial(score, inner), *arguments)
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """As TRL's, without its shuffle (see 3 above)."""
@@ -84,7 +97,10 @@ class ListTrainer(GRPOTrainer):
             target = self.credit.first_bearer[np.array([row["target"] for row in inputs])]
             found = np.cumsum(pois == target[:, None], axis=1) - (pois == target[:, None]) > 0
             prefixes = prefix_rewards(self.credit, pois, target)
+            everyones = [gather(torch.from_numpy(part).to(output["advantages"].device)) for part in (prefixes, found)]
+            prefixes, found = (part.cpu().numpy() for part in everyones)
             by_item = item_advantages(prefixes, found, cast(int, self.num_generations), self.scale_rewards)
+            by_item = by_item[self.accelerator.process_index * len(inputs) :][: len(inputs)]
             by_token = torch.from_numpy(by_item).repeat_interleave(self.trie.levels, dim=1)
             output["advantages"] = by_token.to(output["advantages"])
         return output

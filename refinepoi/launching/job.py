@@ -98,6 +98,7 @@ def _make(experiment: "Experiment", folder: Path, group: str | None) -> dict[str
     from refinepoi.core.store import Store
     from refinepoi.core.tracking_spec import open_tracker
     from refinepoi.pipeline import Pipeline
+    from refinepoi.processes.launch import run_stage
     from refinepoi.report.run_folder import write_run_folder
 
     freeze(folder, experiment)
@@ -120,7 +121,7 @@ def _make(experiment: "Experiment", folder: Path, group: str | None) -> dict[str
         tags=[experiment.name, f"goal:{experiment.goal}"],
         config=experiment.model_dump(mode="json"),
     ) as tracker:
-        store = Store(Path(experiment.runtime.store).absolute(), experiment.runtime, tracker)
+        store = Store(Path(experiment.runtime.store).absolute(), experiment.runtime, tracker, execute=run_stage)
         pipeline = Pipeline(experiment, store)
         getattr(pipeline, experiment.goal)
         result = write_run_folder(folder, pipeline, tracker)

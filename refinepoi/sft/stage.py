@@ -8,7 +8,7 @@ from refinepoi.model.spec import LocalModel, ScratchModel
 from refinepoi.sft.spec import SftOff, TrainSft
 
 
-@stage(version=1, makes=Policy, name="train_sft")
+@stage(version=1, makes=Policy, name="train_sft", parallel=True)
 def train_sft(
     context: Context,
     spec: TrainSft | SftOff,
@@ -19,8 +19,9 @@ def train_sft(
     """Train a model on the prompts of the train split. `off` keeps it as built."""
     from refinepoi.sft.train import train, untrained
 
-    if isinstance(spec, SftOff):
-        policy = untrained(context, model, prompts.load())
-    else:
+    if isinstance(spec, TrainSft):
         policy = train(context, spec, model, prompts.load(), semantic_ids.load())
-    policy.save(context.folder)
+    else:
+        policy = untrained(context, model, prompts.load())
+    if context.main:
+        policy.save(context.folder)

@@ -29,6 +29,7 @@ from refinepoi.sft.loss import answer_loss
 from refinepoi.sft.own import own_places
 from refinepoi.sft.spec import Phase, TrainSft
 from refinepoi.sft.trainer import AnswerTrainer, Parts, settings
+from refinepoi.training import ranks
 from refinepoi.training.checkpoints import last_complete
 from refinepoi.training.device import use_cpu
 from refinepoi.training.validation import Validation
@@ -39,7 +40,9 @@ DONE = "DONE.json"
 
 def untrained(context: Context, model_spec: ScratchModel | LocalModel, prompts: Prompts) -> Policy:
     """The model as built, as a policy."""
-    save(build(model_spec, prompts), context.work / "built")
+    if context.main:
+        save(build(model_spec, prompts), context.work / "built")
+    ranks.wait()
     return Policy(context.work / "built", {"trained": "no"})
 
 
@@ -88,13 +91,15 @@ class Run:
         """Train one phase, or read what an earlier attempt at it left."""
         folder = self.context.work / name
         folder.mkdir(exist_ok=True)
-        if (folder / DONE).exists():
+        if ranks.first_here((folder / DONE).exists):
             done = json.loads((folder / DONE).read_text(encoding="utf-8"))
             for row in done["curve"]:
                 self.context.log.metrics({k: v for k, v in row.items() if k != "step"}, int(row["step"]))
         else:
             done = self._train(name, phase, make_examples, epochs or phase.epochs)
-            write_durably(folder / DONE, json.dumps(done))
+            if self.context.main:
+                write_durably(folder / DONE, json.dumps(done))
+            ranks.wait()
         self.best = folder / f"best-{done['best']}"
         self.steps += done["steps"]
         self.phases.append({"name": name, **{k: done[k] for k in ("steps", "best", "validation", "examples")}})
@@ -109,8 +114,9 @@ class Run:
         trie = self.trie(language).to("cpu" if cpu else "cuda")
         examples = make_examples(language)
         plan = plan_batches(examples.lengths(), phase.batch_size, epochs, spec.seed, name)
-        parts = Parts(plan, Collator(examples, language.tokenizer.pad_token_id), self.context.runtime.micro_batch)
-        resumed = last_complete(folder)
+        collate = Collator(examples, language.tokenizer.pad_token_id)
+        parts = Parts(plan, collate, self.context.runtime.micro_batch, ranks.count())
+        resumed = ranks.first_here(lambda: last_complete(folder))
         memory = Memory(**resumed[1]) if resumed else Memory()
         watch = Watch(
             self.context,

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, SequentialSampler
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
+from refinepoi.core.errors import UserError
 from refinepoi.model.load import LanguageModel
 from refinepoi.sft.data import Collator, Ints
 from refinepoi.sft.spec import Phase, TrainSft
@@ -24,11 +25,19 @@ Loss = Callable[[Any, dict[str, Any]], Tensor]
 
 
 class Parts(Dataset[dict[str, Any]]):
-    """The optimizer steps, each cut into equal parts of at most `most` examples."""
+    """The optimizer steps, each cut into equal parts of at most `most` examples, as many on each of the ranks.
 
-    def __init__(self, plan: Sequence[Ints], collate: Collator, most: int) -> None:
-        self.plan, self.collate = plan, collate
-        self.parts = math.ceil(len(plan[0]) / most)
+    The data loader deals the parts out in turn: part i goes to rank i modulo `ranks`.
+    """
+
+    def __init__(self, plan: Sequence[Ints], collate: Collator, most: int, ranks: int = 1) -> None:
+        if len(plan[0]) < ranks:
+            raise UserError(
+                f"sft.*.batch_size: {len(plan[0])} examples a step cannot be shared by runtime.processes={ranks}; "
+                f"use at most {len(plan[0])} processes"
+            )
+        self.plan, self.collate, self.ranks = plan, collate, ranks
+        self.parts = math.ceil(len(plan[0]) / (most * ranks)) * ranks
 
     def __len__(self) -> int:
         return len(self.plan) * self.parts
@@ -58,7 +67,7 @@ class AnswerTrainer(Trainer):
             processing_class=language.tokenizer,
             callbacks=[watch],
         )
-        self.loss = loss
+        self.loss, self.ranks = loss, parts.ranks
         self.tokens, self.clock = 0, time.perf_counter()
         self.loss_is_scaled_for_ga = True  # by Collator.norm, over all parts
         self.remove_callback(PrinterCallback)
@@ -67,12 +76,13 @@ class AnswerTrainer(Trainer):
         self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         self.tokens += int(inputs["attention_mask"].sum())
-        return self.loss(model, inputs)
+        return self.loss(model, inputs) * self.ranks  # gradients are averaged over ranks, and shares add up
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Adds the speed since the last entry; padding is not counted, validation is."""
         now = time.perf_counter()
-        super().log({**logs, "tokens_per_second": self.tokens / (now - self.clock)}, *args, **kwargs)
+        speed = self.ranks * self.tokens / (now - self.clock)
+        super().log({**logs, "tokens_per_second": speed}, *args, **kwargs)
         self.tokens, self.clock = 0, now
 
     def _get_train_sampler(self, train_dataset: Any = None) -> SequentialSampler:
@@ -90,7 +100,7 @@ def settings(spec: TrainSft, phase: Phase, parts: Parts, folder: Path, cpu: bool
         seed=spec.seed,
         max_steps=steps,
         per_device_train_batch_size=1,  # one item is one part of a batch
-        gradient_accumulation_steps=parts.parts,
+        gradient_accumulation_steps=parts.parts // parts.ranks,
         optim="adamw_torch",
         learning_rate=phase.learning_rate,
         lr_scheduler_type=SCHEDULES[phase.schedule],
@@ -100,6 +110,7 @@ def settings(spec: TrainSft, phase: Phase, parts: Parts, folder: Path, cpu: bool
         adam_beta2=spec.beta2,
         max_grad_norm=spec.max_grad_norm,
         use_cpu=cpu,
+        ddp_find_unused_parameters=False,
         bf16=spec.precision == "bfloat16",
         activation_checkpointing=False,
         remove_unused_columns=False,

@@ -15,6 +15,7 @@ from refinepoi.core.seeding import generator
 from refinepoi.decoding.lists import decode_lists
 from refinepoi.decoding.padding import left_padded
 from refinepoi.decoding.trie import Trie
+from refinepoi.training import ranks
 
 CUTOFFS = (1, 5, 10)
 
@@ -51,13 +52,17 @@ class Validation:
         return self.score(self.lists(model, tokenizer)) if self.prompts else {}
 
     def lists(self, model: Any, tokenizer: Any) -> npt.NDArray[np.int64]:
-        """The policy's greedy lists, POI indices [n, k]."""
-        lists = []
-        for start in range(0, len(self.prompts), self.batch):
-            encoded = tokenizer(text=self.prompts[start : start + self.batch])["input_ids"]
-            input_ids, mask = left_padded(encoded, tokenizer.pad_token_id, model.device)
-            lists.append(decode_lists(model, self.trie, input_ids, mask, self.k).pois.cpu().numpy())
-        return np.concatenate(lists)
+        """The policy's greedy lists, POI indices [n, k]; ranks that train together share the work."""
+
+        def answered(rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+            lists = []
+            for start in range(0, len(rows), self.batch):
+                encoded = tokenizer(text=[self.prompts[row] for row in rows[start : start + self.batch]])["input_ids"]
+                input_ids, mask = left_padded(encoded, tokenizer.pad_token_id, model.device)
+                lists.append(decode_lists(model, self.trie, input_ids, mask, self.k).pois.cpu().numpy())
+            return np.concatenate(lists)
+
+        return ranks.spread(answered, len(self.prompts))
 
     def score(self, lists: npt.NDArray[np.int64]) -> dict[str, float]:
         """MRR and Acc of lists [n, k]."""

@@ -10,6 +10,7 @@ from transformers import TrainerCallback
 
 from refinepoi.core import interruption
 from refinepoi.core.stage import Context
+from refinepoi.training import ranks
 from refinepoi.training.checkpoints import mark_complete, replace_folder
 from refinepoi.training.validation import Validation
 
@@ -72,6 +73,7 @@ class Watch(TrainerCallback):
     ) -> None:
         self.context, self.folder, self.rhythm, self.validation = context, folder, rhythm, validation
         self.save_policy, self.rename, self.memory = save_policy, rename, memory
+        self.leaving = False
         self.bar = context.progress(total=rhythm.steps, unit="step")
         for row in memory.curve:  # logged before the crash, by another process
             context.log.metrics({k: v for k, v in row.items() if k != "step"}, int(row["step"]))
@@ -91,16 +93,20 @@ class Watch(TrainerCallback):
             if self.rhythm.patience and self.memory.stale() >= self.rhythm.patience:
                 control.should_training_stop = True
         # No checkpoint of the last step: the trainer would take one step more when it continues from there.
-        told = interruption.asked() and state.global_step % self.rhythm.aligned == 0
-        control.should_save = (state.global_step % self.rhythm.save == 0 or told) and not last
+        aligned = state.global_step % self.rhythm.aligned == 0
+        self.leaving = aligned and not last and ranks.anyone(interruption.asked())
+        control.should_save = (state.global_step % self.rhythm.save == 0 or self.leaving) and not last
         self.bar.update(1)
 
     def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        mark_complete(self.folder / f"checkpoint-{state.global_step}", asdict(self.memory))
-        for folder in self.folder.glob("best-*"):
-            if folder.name != f"best-{self.memory.best}":
-                shutil.rmtree(folder)
-        if interruption.asked():
+        ranks.wait()  # each has written its part
+        if ranks.index() == 0:
+            mark_complete(self.folder / f"checkpoint-{state.global_step}", asdict(self.memory))
+            for folder in self.folder.glob("best-*"):
+                if folder.name != f"best-{self.memory.best}":
+                    shutil.rmtree(folder)
+        ranks.wait()
+        if self.leaving:
             interruption.leave()
 
     def on_train_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -113,10 +119,12 @@ class Watch(TrainerCallback):
         self._log({f"validation/{name}": value for name, value in measured.items()}, step)
         if self.memory.best < 0 or measured.get("MRR", 0.0) > previous:
             self.memory.best = step
-            partial = self.folder / "partial-best"
-            shutil.rmtree(partial, ignore_errors=True)
-            self.save_policy(partial)
-            replace_folder(partial, self.folder / f"best-{step}")
+            if ranks.index() == 0:
+                partial = self.folder / "partial-best"
+                shutil.rmtree(partial, ignore_errors=True)
+                self.save_policy(partial)
+                replace_folder(partial, self.folder / f"best-{step}")
+            ranks.wait()
         self.bar.set_postfix({f"validation {name}": f"{value:.3f}" for name, value in measured.items()}, refresh=False)
 
     def _log(self, values: Row, step: int) -> None:

@@ -62,16 +62,15 @@ print(os.environ["OMP_NUM_THREADS"], torch.get_num_threads(), os.environ["OMP_WA
     assert done.stdout.split() == ["1", "1", "PASSIVE"]
 
 
-def test_threads_are_shared_out_and_the_environment_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_as_asked_and_the_environment_goes_first(monkeypatch: pytest.MonkeyPatch) -> None:
     from refinepoi.core.runtime import prepare_process
 
-    def asked(threads: int, processes: int) -> str:
+    def asked(threads: int) -> str:
         monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-        prepare_process(threads, processes)
+        prepare_process(threads)
         return os.environ["OMP_NUM_THREADS"]
 
-    assert asked(8, 2) == "4" and asked(2, 4) == "1"
-    assert asked(0, 1) == str(usable_cores())
+    assert asked(8) == "8" and asked(0) == str(usable_cores())
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     prepare_process(8)
     assert os.environ["OMP_NUM_THREADS"] == "3"

@@ -1,0 +1,141 @@
+"""The parent's side: start the ranks, show what rank 0 reports, hand signals on, say why a rank failed."""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from refinepoi.core import interruption
+from refinepoi.core.errors import UserError
+from refinepoi.core.runtime import Runtime
+from refinepoi.core.spec import Spec
+from refinepoi.core.stage import Artifact, Context, Stage
+from refinepoi.processes.accelerate_config import accelerate_config
+from refinepoi.processes.child import EVENTS, PARENT
+from refinepoi.processes.events import Replay
+from refinepoi.processes.job import write_job
+
+CONFIG = "accelerate.json"
+TAIL = 15
+"""Lines of a rank's log that are shown where it failed without saying why."""
+
+
+def run_stage(stage: Stage[Any], context: Context, arguments: Sequence[Spec | Artifact[Any]]) -> None:
+    """Run the stage here, or in several processes where it can and `runtime` asks for it. What `Store.execute` is."""
+    runtime = context.runtime
+    if not stage.parallel or (runtime.processes == 1 and runtime.strategy.kind == "ddp"):
+        stage.run(context, *arguments)
+        return
+    require_devices(runtime)
+    jobs = context.work / "processes"
+    shutil.rmtree(jobs, ignore_errors=True)  # of earlier attempts, whose ranks ended with their parent
+    place = jobs / uuid.uuid4().hex[:8]
+    place.mkdir(parents=True)
+    write_job(place, stage, context, arguments)
+    (place / CONFIG).write_text(json.dumps(accelerate_config(runtime), indent=1), encoding="utf-8")
+    replay = Replay(place / EVENTS, context)
+    try:
+        with interruption.saving(), _alive(place / PARENT), _started(place, runtime) as launcher:
+            told = False
+            while launcher.poll() is None:
+                if interruption.asked() and not told:
+                    told = _tell_ranks(place, runtime.processes)
+                replay()
+                time.sleep(0.1)
+        replay()
+    finally:
+        replay.close()
+    if interruption.asked():
+        interruption.leave()
+    if launcher.returncode:
+        raise _failure(place, launcher.returncode)
+
+
+def require_devices(runtime: Runtime) -> None:
+    """Raises UserError where the machine cannot run these processes."""
+    import torch
+
+    gpus = 0 if runtime.device == "cpu" else torch.cuda.device_count()
+    kind, wanted = runtime.strategy.kind, runtime.processes
+    if kind == "deepspeed" and find_spec("deepspeed") is None:
+        raise UserError("runtime.strategy: deepspeed is not installed; install it, or give runtime/strategy=fsdp")
+    if kind != "ddp" and not gpus:
+        raise UserError(f"runtime.strategy: {kind} needs GPUs and there are none; give runtime/strategy=ddp")
+    if gpus and wanted > gpus:
+        raise UserError(f"runtime.processes: {wanted}, and there are {gpus} GPUs; give runtime.processes={gpus}")
+
+
+@contextmanager
+def _alive(lock: Path) -> Iterator[None]:
+    with open(lock, "wb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def _started(place: Path, runtime: Runtime) -> Iterator["subprocess.Popen[bytes]"]:
+    """The launcher in a process group of its own, which is ended with everything in it if it is still there."""
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(place / CONFIG)]
+    package = str(Path(__file__).parents[2])
+    threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")])),
+        "OMP_NUM_THREADS": str(max(1, threads // runtime.processes)),
+    }
+    with open(place / "launcher.log", "wb") as log:
+        launcher = subprocess.Popen(
+            [*command, "--module", "refinepoi.processes", str(place)],
+            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True,
+        )  # fmt: skip
+    try:
+        yield launcher
+    finally:
+        if launcher.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(launcher.pid, signal.SIGTERM)
+            try:
+                launcher.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(launcher.pid, signal.SIGKILL)
+                launcher.wait()
+
+
+def _tell_ranks(place: Path, count: int) -> bool:
+    """Ask every rank to save and leave; False until all have started. Not the launcher: it would not wait for them."""
+    files = list(place.glob("rank-*.pid"))
+    if len(files) < count:
+        return False
+    for file in files:
+        with suppress(ProcessLookupError, ValueError):
+            os.kill(int(file.read_text(encoding="ascii")), signal.SIGTERM)
+    return True
+
+
+def _failure(place: Path, code: int) -> Exception:
+    """Why the job failed: the first rank's own words, else the end of the logs."""
+    errors = sorted(place.glob("error-*.json"), key=lambda file: file.stat().st_mtime_ns)
+    if errors:
+        rank = errors[0].stem.rpartition("-")[2]
+        error = json.loads(errors[0].read_text(encoding="utf-8"))
+        if error["known"]:
+            return UserError(error["text"])
+        return RuntimeError(f"rank {rank}: {error['kind']}: {error['text']}\n{_tail(place / f'rank-{rank}.log')}")
+    logs = [place / "launcher.log", *sorted(place.glob("rank-*.log"))]
+    tails = "\n".join(f"{log.stem}:\n{_tail(log)}" for log in logs if log.stat().st_size)
+    return RuntimeError(f"the processes ended with code {code} (killed, or out of memory?)\n{tails}")
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.exists() else []
+    return "\n".join(f"  {line}" for line in lines[-TAIL:])

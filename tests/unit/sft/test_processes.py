@@ -1,0 +1,52 @@
+"""Two processes train what one trains, through the store and `accelerate launch`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from runtimes import runtime
+from safetensors.numpy import load_file
+
+from refinepoi.core.errors import UserError
+from refinepoi.core.stage import Artifact
+from refinepoi.core.store import Store
+from refinepoi.processes.launch import run_stage
+from refinepoi.sft.stage import train_sft
+
+
+def stored(world: Any, folder: Path) -> list[Artifact[Any]]:
+    handles: list[Artifact[Any]] = []
+    for name, value in (("prompts", world.streams), ("semantic_ids", world.semantic_ids)):
+        (folder / name).mkdir(exist_ok=True)
+        value.save(folder / name)
+        handles.append(Artifact(name, name, folder / name, type(value)))
+    return handles
+
+
+def test_two_processes_give_the_losses_of_one(world: Any, tmp_path: Path) -> None:
+    """Streams, then lists among the policy's own: sums in another order, so to 1e-4 after 24 steps, not to the byte."""
+    spec, curves, weights, keys = world.changed(streams={"epochs": 3}), [], [], []
+    for processes in (1, 2):
+        store = Store(tmp_path / f"store-{processes}", runtime(processes=processes, micro_batch=4), execute=run_stage)
+        made = store.get(train_sft, [spec, world.model, *stored(world, tmp_path)])
+        rows = json.loads((made.path / "curve.json").read_text())
+        curves.append(
+            {(row["step"], name): row[name] for row in rows for name in row if name in ("loss", "validation/MRR")}
+        )
+        weights.append(load_file(made.path / "model" / "model.safetensors"))
+        keys.append(made.key)
+        assert not (made.path / ".work").exists()
+    one, two = curves
+    assert one.keys() == two.keys() and len(one) >= 8
+    assert max(abs(one[key] - two[key]) for key in one) < 1e-4
+    assert max(float(np.abs(weights[0][name] - weights[1][name]).max()) for name in weights[0]) < 1e-4
+    assert keys[0] == keys[1]
+
+
+def test_a_batch_too_small_to_share_is_refused_with_the_ranks_words(world: Any, tmp_path: Path) -> None:
+    spec = world.changed(streams={"batch_size": 1})
+    store = Store(tmp_path / "store", runtime(processes=2), execute=run_stage)
+    with pytest.raises(UserError, match=r"batch_size: 1 examples a step cannot be shared by runtime.processes=2"):
+        store.get(train_sft, [spec, world.model, *stored(world, tmp_path)])
