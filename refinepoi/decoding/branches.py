@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers.cache_utils import Cache, DynamicLayer
 
 from refinepoi.core.errors import UserError
+from refinepoi.core.linear import Linear, product
 
 _SCALED_HEADS = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
 
@@ -34,9 +35,9 @@ def head_scores(model: nn.Module, hidden: Tensor, vocabulary: Tensor) -> Tensor:
         if getattr(config, name, None) not in (None, 1, 1.0):
             raise UserError(f"model type {config.model_type} has {name}={getattr(config, name)}: not supported here")
     head = core.get_output_embeddings()
-    if type(head) is nn.Linear:  # adapters wrap the head in another class: then the whole head is computed
+    if type(head) in (nn.Linear, Linear):  # adapters wrap it, quantised ones differ: then the whole head is computed
         bias = None if head.bias is None else head.bias[vocabulary]
-        return nn.functional.linear(hidden, head.weight[vocabulary], bias).float()
+        return product(hidden, head.weight[vocabulary], bias).float()
     return head(hidden)[..., vocabulary].float()
 
 

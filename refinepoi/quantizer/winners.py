@@ -15,12 +15,14 @@ takes about twice as long there, as OpenBLAS does (benchmarks/som.py); all compu
 
 from collections.abc import Iterator
 from copy import copy
-from functools import cache, cached_property
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 import torch
+
+from refinepoi.core.linear import has_onednn
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]
@@ -39,22 +41,10 @@ def affine(x: torch.Tensor, weights: torch.Tensor, bias: torch.Tensor) -> torch.
 
 def packed(weights: torch.Tensor, rows: int) -> torch.Tensor:
     """weights in the order oneDNN reads them in for products of about `rows` rows; unchanged where there is none."""
-    if not _has_onednn():
+    if not has_onednn():
         return weights
     order: torch.Tensor = torch.ops.mkldnn._reorder_linear_weight(weights, rows)
     return order
-
-
-@cache
-def _has_onednn() -> bool:
-    """Whether torch's compiled linear layer (what torch.compile emits on CPU) is there and computes what it should."""
-    x, weights, bias = torch.ones(2, 3), torch.eye(4, 3), torch.arange(4.0)
-    try:
-        order = torch.ops.mkldnn._reorder_linear_weight(weights, 2)
-        product = torch.ops.mkldnn._linear_pointwise(x, order, bias, "none", [], "")
-    except (AttributeError, RuntimeError, NotImplementedError):
-        return False
-    return bool(torch.equal(product, torch.addmm(bias, x, weights.T)))
 
 
 class WinnerSearch:

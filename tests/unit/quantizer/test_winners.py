@@ -77,7 +77,7 @@ def test_without_onednn_the_same_winners(monkeypatch):
     draw = np.random.default_rng(4)
     x, weights = draw.standard_normal((500, 20)).astype(np.float32), draw.standard_normal((90, 20)).astype(np.float32)
     first, scores = search_of(weights).nearest(x)
-    monkeypatch.setattr(winners, "_has_onednn", lambda: False)
+    monkeypatch.setattr(winners, "has_onednn", lambda: False)
     second, again = search_of(weights).nearest(x)
     assert (first == second).all()
     np.testing.assert_allclose(scores, again, atol=1e-5)
