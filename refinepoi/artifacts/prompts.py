@@ -1,6 +1,6 @@
 """Prompts: the text a language model reads and the answer it should give. Made by `refinepoi/prompt`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +16,20 @@ TABLE = {
     "target": pl.Int32,  # POI index
 }
 STREAMS = {"text": pl.String}
+LAYOUT: dict[str, Any] = {
+    "query": pl.Int32,
+    "system": pl.Int32,  # characters at the start of the prompt that a chat template puts into the system message
+    "droppable": pl.List(
+        pl.Int32
+    ),  # first, end, first, end ... of what may be cut out of the prompt, least needed first
+    "visits": pl.Int32,  # how many of these pieces are visits, which go first ...
+    "candidates": pl.Int32,  # ... and candidates, which go next; behind them stands the profile, where there is one
+}
+
+
+def no_layout() -> pl.DataFrame:
+    """Nothing to be cut, no system message."""
+    return pl.DataFrame(schema=LAYOUT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +41,7 @@ class Prompts:
     id_tokens: the semantic-ID tokens, to be added to any tokenizer.
     list_length: k, how many places an answer names.
     facts: template, memory, token budget, what was dropped.
+    layout: for queries whose prompt has them, its system message and what a smaller budget may cut out of it.
     """
 
     table: pl.DataFrame
@@ -35,15 +50,18 @@ class Prompts:
     id_tokens: tuple[str, ...]
     list_length: int
     facts: dict[str, Any]
+    layout: pl.DataFrame = field(default_factory=no_layout)
 
     def __post_init__(self) -> None:
         require(self.table.schema == pl.Schema(TABLE), f"prompts: columns {dict(self.table.schema)}, expected {TABLE}")
         require(self.streams.schema == pl.Schema(STREAMS), f"streams: columns {dict(self.streams.schema)}")
+        require(self.layout.schema == pl.Schema(LAYOUT), f"layout: columns {dict(self.layout.schema)}")
         require(not set(self.words) & set(self.id_tokens), "words and semantic-ID tokens overlap")
 
     def save(self, folder: Path) -> None:
         self.table.write_parquet(folder / "table.parquet")
         self.streams.write_parquet(folder / "streams.parquet")
+        self.layout.write_parquet(folder / "layout.parquet")
         facts = {"words": self.words, "id_tokens": self.id_tokens, "list_length": self.list_length, "facts": self.facts}
         write_json(folder / "facts.json", facts)
 
@@ -57,4 +75,5 @@ class Prompts:
             id_tokens=tuple(facts["id_tokens"]),
             list_length=facts["list_length"],
             facts=facts["facts"],
+            layout=pl.read_parquet(folder / "layout.parquet"),
         )

@@ -6,6 +6,7 @@ every entry is checked against the catalogue, so that the invalid rate is a meas
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +29,7 @@ from refinepoi.evaluation.spec import DecodingSpec
 from refinepoi.model.load import load
 from refinepoi.model.tokenizer import id_token_numbers
 from refinepoi.prompt.parse import parse_answer
+from refinepoi.prompt.settle import settle
 from refinepoi.ranking import rank_in_list
 
 NAME = "model"
@@ -53,6 +55,7 @@ def decode_prompts(
         device = "cuda" if torch.cuda.is_available() else "cpu"
     language = load(policy.model)
     model: Any = language.model
+    asked = settle(replace(prompts, table=asked), language.tokenizer).table
     writer = ListWriter(spec, model.to(device), language.tokenizer, semantic_ids)
     with context.progress(total=asked.height, unit="prompt") as bar:
         written = writer.write(asked["prompt"].to_list(), bar.update)

@@ -25,6 +25,7 @@ from refinepoi.grpo.spec import GrpoTrain
 from refinepoi.grpo.trainer import ListTrainer
 from refinepoi.model.load import LanguageModel, adapt, load, save
 from refinepoi.model.tokenizer import id_token_numbers
+from refinepoi.prompt.settle import settle
 from refinepoi.reward.combine import Rewards
 from refinepoi.reward.places import Places
 from refinepoi.reward.spec import RewardSpec
@@ -53,9 +54,10 @@ def train(
 ) -> Policy:
     """Train on the prompts of the train split. Returns the policy as it lies in `context.work`."""
     seed_torch(spec.seed)
+    language = adapt(load(warm_start.model, trainable=True), model_spec)
+    prompts = settle(prompts, language.tokenizer)
     table = prompts.table.filter(pl.col("split") == SPLITS.index("train"))
     require_prompts(table.height, spec.prompts_per_step)
-    language = adapt(load(warm_start.model, trainable=True), model_spec)
     cpu = use_cpu(context.runtime.device, spec.precision, "grpo")
     trie = catalogue_trie(semantic_ids, language.tokenizer).to("cpu" if cpu else "cuda")
     trie.require_places(prompts.list_length)

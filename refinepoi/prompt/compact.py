@@ -13,13 +13,11 @@ from typing import Self
 import numpy as np
 
 from refinepoi.artifacts.evidence import Evidence
-from refinepoi.prompt.history import History
+from refinepoi.prompt.history import Asked, History
 from refinepoi.prompt.pieces import IntArray, Pieces
 from refinepoi.prompt.spec import CompactPrompt
-from refinepoi.prompt.template import Template
+from refinepoi.prompt.template import NOTHING, Template
 from refinepoi.prompt.timewords import TimeWords
-
-NOTHING = np.empty(0, np.int64)
 
 
 class CompactTemplate(Template):
@@ -34,11 +32,11 @@ class CompactTemplate(Template):
         other.time = self.time.about(history)
         return other
 
-    def frame(self, query: int, places: IntArray) -> tuple[IntArray, ...]:
-        closing = self.time.of_target(query, places) if self.history.known else NOTHING
+    def frame(self, asked: Asked) -> tuple[IntArray, ...]:
+        closing = self.time.of_target(asked.query, asked.visible) if self.history.known else NOTHING
         return self.start, NOTHING, closing
 
-    def visits(self, query: int, places: IntArray) -> IntArray:
+    def visits(self, asked: Asked, places: IntArray) -> IntArray:
         return self._stream(places)
 
     def _stream(self, places: IntArray) -> IntArray:

@@ -15,7 +15,7 @@ import numpy as np
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.prompt.bins import Edges, prefixes
 from refinepoi.prompt.candidates import CandidateReader, Candidates
-from refinepoi.prompt.history import History
+from refinepoi.prompt.history import Asked, History
 from refinepoi.prompt.pieces import IntArray, Pieces
 from refinepoi.prompt.spec import EvidencePrompt
 from refinepoi.prompt.template import Template
@@ -46,13 +46,13 @@ class EvidenceTemplate(Template):
         other.time, other.shown = self.time.about(history), self.reader.read(evidence)
         return other
 
-    def frame(self, query: int, places: IntArray) -> tuple[IntArray, ...]:
-        return self.time.of_target(query, places), self.list, self.answer
+    def frame(self, asked: Asked) -> tuple[IntArray, ...]:
+        return self.time.of_target(asked.query, asked.visible), self.list, self.answer
 
-    def visits(self, query: int, places: IntArray) -> IntArray:
+    def visits(self, asked: Asked, places: IntArray) -> IntArray:
         day, hour, _ = self.time.of_visits(places)
         return np.stack([self.ids + self.history.poi[places], day, hour], axis=1)
 
-    def candidates(self, query: int) -> IntArray:
-        pois, counters = self.shown.of(query)
+    def candidates(self, asked: Asked) -> IntArray:
+        pois, counters = self.shown.of(asked.query)
         return np.concatenate([counters, self.ids + pois[:, None]], axis=1)

@@ -21,6 +21,15 @@ VISIBLE, PREFIX = "history_visits", "prefix_length"  # columns of Evidence.conte
 
 
 @dataclass(frozen=True)
+class Asked:
+    """A query, the places of the visits it may see in time order, and the POI the user is at (-1: none is known)."""
+
+    query: int
+    visible: IntArray
+    here: int
+
+
+@dataclass(frozen=True)
 class History:
     """
     utc, local, poi, user, trajectory, train: [N], visits by place.
@@ -61,6 +70,10 @@ class History:
         targets among them; evidence: of these Q queries.
         """
         return replace(self, **_visits(columns, rows, evidence))
+
+    def ask(self, query: int) -> Asked:
+        visible = self.visible(query)
+        return Asked(query, visible, int(self.poi[visible[-1]]) if len(visible) else -1)
 
     def visible(self, query: int) -> IntArray:
         """Places of the visits the query may see, in time order."""

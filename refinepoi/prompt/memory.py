@@ -2,7 +2,7 @@
 
 A policy is a pure function (history, query, places) -> places: `places` are the visits the query may see, in time
 order, and all of them come back, most relevant first. So every policy shows exactly as many visits as it is asked for,
-as long as there are any. Relevance decides what a token budget keeps; the template writes what is kept in time order.
+as long as there are any. Relevance decides what a token budget keeps; what is kept is written in time order.
 """
 
 from collections.abc import Callable

@@ -44,9 +44,9 @@ class Pieces:
         return len(self._texts) - len(texts)
 
     @cached_property
-    def table(self) -> npt.NDArray[Any]:
-        """object [n]: the texts."""
-        return np.array(self._texts, dtype=object)
+    def table(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """object [n]: the texts, and the texts with a blank behind."""
+        return np.array(self._texts, dtype=object), np.array([f"{text} " for text in self._texts], dtype=object)
 
     @cached_property
     def costs(self) -> IntArray:
@@ -61,5 +61,27 @@ class Pieces:
         return int(self.costs[numbers].sum())
 
     def text(self, numbers: IntArray) -> str:
-        """Pieces joined by blanks; a newline piece ends its line."""
-        return " ".join(self.table[numbers].tolist()).replace(" \n", "\n").replace("\n ", "\n")
+        """Pieces joined by blanks; a newline at the end or the start of a piece stands for the blank."""
+        return self.lay_out(numbers)[0]
+
+    def lay_out(self, numbers: IntArray) -> tuple[str, IntArray]:
+        """The text, and the character at which each piece begins; [n + 1], the last one is the text's length."""
+        plain, spaced = self.table
+        blank = self._follows_blank[numbers]
+        blank[:-1] &= self._takes_blank[numbers[1:]]
+        blank[-1:] = False
+        parts = np.where(blank, spaced[numbers], plain[numbers]).tolist()
+        ends = np.cumsum(self._lengths[numbers] + blank)
+        return "".join(parts), np.concatenate([[0], ends])
+
+    @cached_property
+    def _lengths(self) -> IntArray:
+        return np.array([len(text) for text in self._texts], np.int64)
+
+    @cached_property
+    def _follows_blank(self) -> npt.NDArray[np.bool_]:
+        return np.array([not text.endswith("\n") for text in self._texts], bool)
+
+    @cached_property
+    def _takes_blank(self) -> npt.NDArray[np.bool_]:
+        return np.array([not text.startswith("\n") for text in self._texts], bool)

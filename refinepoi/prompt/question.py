@@ -1,24 +1,28 @@
 """The `question` prompt: plain language with long-term and short-term memory, for pretrained models.
 
 Short-term memory is the current trip (all of it, most recent first when the budget is short), long-term memory the
-visits of earlier trips that `memory` selects. Candidates come with representative values of their counters. Category
-names are data and enter through `sanitise.py` only.
+visits of earlier trips that `memory` selects. Candidates come with representative values of their counters. Distances
+are counted from the place the user is at. The task and the user's profile are the system message, where the model has
+such a thing. Category names and profiles are data and enter through `sanitise.py` only.
 """
 
 from collections.abc import Sequence
 from typing import Self
 
 import numpy as np
+import polars as pl
 
 from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.profiles import Profiles
 from refinepoi.prompt.bins import Edges
 from refinepoi.prompt.candidates import CandidateReader
-from refinepoi.prompt.history import History
+from refinepoi.prompt.distance import Distances
+from refinepoi.prompt.history import Asked, History
 from refinepoi.prompt.memory import remember
 from refinepoi.prompt.pieces import IntArray, Pieces
-from refinepoi.prompt.sanitise import sanitise
+from refinepoi.prompt.sanitise import LONGEST_PROFILE, sanitise
 from refinepoi.prompt.spec import QuestionPrompt
-from refinepoi.prompt.template import Template
+from refinepoi.prompt.template import NOTHING, Template
 from refinepoi.prompt.timewords import GAPS, gap_to_target, weekday
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -27,6 +31,7 @@ GAP_PHRASES = (
     "8 to 16 hours", "16 to 24 hours", "1 to 2 days", "2 to 4 days", "4 to 8 days", "8 to 16 days", "more than 16 days",
 )  # fmt: skip
 TASK = "A person checks in at places of a city. Each place has an ID made of tokens, close IDs mean similar places.\n"
+PROFILE = "About this person:"
 LONG_TERM = "Visits of earlier trips:\n"
 SHORT_TERM = "Visits of this trip:\n"
 CHOICES = "Places that may be next:\n"
@@ -41,18 +46,27 @@ class QuestionTemplate(Template):
         evidence: Evidence,
         edges: Edges,
         ids: Sequence[str],
-        categories: Sequence[str],
+        pois: pl.DataFrame,
+        profiles: Profiles,
     ) -> None:
+        """edges: of the shown counters' bins. pois: the catalogue."""
         super().__init__(Pieces(), history, spec.memory, spec.budget)
         add, block = self.pieces.add, self.pieces.block
         self.ids = block(ids)
-        self.category = block([sanitise(category) for category in categories])
+        self.category = block([sanitise(category) for category in pois["category"]]) if spec.categories else None
+        places = (pois[column].to_numpy() for column in ("latitude", "longitude"))
+        self.distances = Distances(self.pieces, *places) if spec.distances else None
         self.day = block(WEEKDAYS)
         self.clock = block([f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(1440)])
         self.gap = block([f"- {phrase} after the last visit" for phrase in GAP_PHRASES])
         self.gap_unknown = add("- the first visit")
         self.line = add("\n")
-        self.opening = np.array([add(TASK), add(LONG_TERM)])
+        self.task = np.array([add(TASK)])
+        texts = [sanitise(text, LONGEST_PROFILE) for text in profiles.table["text"]]
+        self.profiles = block([f"{PROFILE} {text}\n" for text in texts])
+        asked_at = history.utc[history.place]
+        self.profile_of = profiles.rows_for(history.user[history.place], asked_at)
+        self.opening = np.array([add(LONG_TERM)])
         self.short_term = np.array([add(SHORT_TERM)])
         self.choices = np.array([add(CHOICES)] if spec.candidates else [], np.int64)
         self.now = add("Now it is")
@@ -64,40 +78,56 @@ class QuestionTemplate(Template):
     def about(self, history: History, evidence: Evidence) -> Self:
         other = super().about(history, evidence)
         other.shown = self.reader.read(evidence)
+        other.profile_of = np.full(len(history.place), -1)  # profiles are of the users that were trained on
         return other
 
-    def frame(self, query: int, places: IntArray) -> tuple[IntArray, ...]:
-        return self.opening, self.short_term, self.choices, self._closing(query, places)
+    def system(self, asked: Asked) -> IntArray:
+        return self.task
 
-    def relevant(self, query: int, places: IntArray) -> IntArray:
-        current = self.history.current(query, places)
-        earlier = remember(self.memory, self.history, query, places, ~current)
-        return np.concatenate([places[current][::-1], earlier])
+    def profile(self, asked: Asked) -> IntArray:
+        row = self.profile_of[asked.query]
+        return NOTHING if row < 0 else np.array([self.profiles + row])
 
-    def visits(self, query: int, places: IntArray) -> IntArray:
+    def frame(self, asked: Asked) -> tuple[IntArray, ...]:
+        return self.opening, self.short_term, self.choices, self._closing(asked)
+
+    def relevant(self, asked: Asked) -> IntArray:
+        current = self.history.current(asked.query, asked.visible)
+        earlier = remember(self.memory, self.history, asked.query, asked.visible, ~current)
+        return np.concatenate([asked.visible[current][::-1], earlier])
+
+    def visits(self, asked: Asked, places: IntArray) -> IntArray:
         local, poi = self.history.local[places], self.history.poi[places]
-        line = np.full(len(places), self.line)
         day, clock = self.day + weekday(local), self.clock + local // 60 % 1440
-        return np.stack([day, clock, self.ids + poi, self.category + poi, line], axis=1)
+        return np.stack([day, clock, *self._named(asked, poi), np.full(len(places), self.line)], axis=1)
 
-    def candidates(self, query: int) -> IntArray:
-        pois, counters = self.shown.of(query)
-        named = np.stack([self.ids + pois, self.category + pois], axis=1)
+    def candidates(self, asked: Asked) -> IntArray:
+        pois, counters = self.shown.of(asked.query)
+        named = np.stack(self._named(asked, pois), axis=1)
         return np.concatenate([named, counters, np.full((len(pois), 1), self.line)], axis=1)
 
-    def fill(
-        self, frame: tuple[IntArray, ...], query: int, places: IntArray, candidates: IntArray
-    ) -> tuple[IntArray, ...]:
-        opening, short_term, choices, closing = frame
-        now = self.history.current(query, places)
-        long, short = self.visits(query, places[~now]).ravel(), self.visits(query, places[now]).ravel()
-        return opening, long, short_term, short, choices, candidates.ravel(), closing
+    def _named(self, asked: Asked, pois: IntArray) -> list[IntArray]:
+        """ID, category and distance of places, each [n], as far as they are to be shown."""
+        named = [self.ids + pois]
+        if self.category is not None:
+            named.append(self.category + pois)
+        if self.distances is not None:
+            named.append(self.distances.of(asked.here, pois))
+        return named
 
-    def _closing(self, query: int, places: IntArray) -> IntArray:
+    def arrange(
+        self, frame: tuple[IntArray, ...], visits: IntArray, candidates: IntArray, asked: Asked, places: IntArray
+    ) -> IntArray:
+        opening, short_term, choices, closing = frame
+        now = self.history.current(asked.query, places)
+        long, short = visits[~now].ravel(), visits[now].ravel()
+        return np.concatenate([opening, long, short_term, short, choices, candidates.ravel(), closing])
+
+    def _closing(self, asked: Asked) -> IntArray:
         if not self.history.known:
             return np.array([self.ask])
-        local = self.history.local[self.history.place[query]]
-        gap = gap_to_target(self.history, query, places)
+        local = self.history.local[self.history.place[asked.query]]
+        gap = gap_to_target(self.history, asked.query, asked.visible)
         return np.array([
             self.now, self.day + weekday(local), self.clock + local // 60 % 1440,
             self.gap_unknown if gap == GAPS else self.gap + gap, self.line, self.ask,

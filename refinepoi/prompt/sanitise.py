@@ -1,4 +1,4 @@
-"""Text that comes from data files (category names, place names), made harmless before it enters a prompt.
+"""Text from data files (category names, place names) or a model (profiles), made harmless before it enters a prompt.
 
 No character that could open or close a semantic-ID token or a special token survives (`<`, `>`, `[`, `]` and whatever
 Unicode normalisation turns into them), nor a control character or a newline, so data cannot speak as the template.
@@ -7,13 +7,14 @@ Unicode normalisation turns into them), nor a control character or a newline, so
 import unicodedata
 
 LONGEST = 60  # characters: a name is a label, not a place for an essay
+LONGEST_PROFILE = 4000
 _BRACKETS = {"<": "(", ">": ")", "[": "(", "]": ")", "{": "(", "}": ")", "|": "/"}
 
 
-def sanitise(text: str) -> str:
-    """A single line of plain words; `unknown` where nothing is left."""
+def sanitise(text: str, longest: int = LONGEST) -> str:
+    """A single line of plain words of at most `longest` characters; `unknown` where nothing is left."""
     characters = (_harmless(character) for character in unicodedata.normalize("NFC", text))
-    line = " ".join("".join(characters).split())[:LONGEST].rstrip()
+    line = " ".join("".join(characters).split())[:longest].rstrip()
     return unicodedata.normalize("NFC", line) or "unknown"
 
 

@@ -13,6 +13,10 @@ Order = Annotated[
     Field(description="ranked: candidates in the order of the evidence; shuffled: in an order drawn from `seed`"),
 ]
 
+Budget = Annotated[
+    int, Field(ge=1, description="most tokens of a prompt as the model's tokenizer counts them, answer not counted")
+]
+
 
 class Shares(Spec):
     """How a mixed memory is divided; only the proportions count, 0 leaves a policy out."""
@@ -46,7 +50,7 @@ class CompactPrompt(Spec):
 
     kind: Literal["compact"]
     list_length: Count = Field(description="k: places an answer names")
-    budget: Count = Field(description="most words and ID tokens of a prompt, answer not counted")
+    budget: Budget
     memory: Memory
 
 
@@ -55,7 +59,7 @@ class EvidencePrompt(Spec):
 
     kind: Literal["evidence"]
     list_length: Count = Field(description="k: places an answer names")
-    budget: Count = Field(description="most words and ID tokens of a prompt, answer not counted")
+    budget: Budget
     memory: Memory
     candidates: Count
     counters: Counters = Field(min_length=1)
@@ -69,12 +73,18 @@ class QuestionPrompt(Spec):
 
     kind: Literal["question"]
     list_length: Count = Field(description="k: places an answer names")
-    budget: Count = Field(description="most words and ID tokens of a prompt, answer not counted")
+    budget: Budget
     memory: Memory
     candidates: int = Field(ge=0, description="0: no list of candidates")
     counters: Counters
     bins: Bins
     order: Order
+    categories: bool = Field(description="name the category of each visit and candidate")
+    distances: bool = Field(description="tell how far each visit and candidate is from the place the user is at")
+    chat: Literal["auto", "off"] = Field(
+        description="auto: in the model's own chat template, where it has one, task and profile as its system message; "
+        "off: as plain text"
+    )
     reasoning: bool = Field(description="ask for a <think>...</think> block before the list")
     seed: int = Field(ge=0)
 

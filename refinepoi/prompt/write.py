@@ -8,7 +8,8 @@ import polars as pl
 
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.files import require
-from refinepoi.artifacts.prompts import STREAMS, TABLE, Prompts
+from refinepoi.artifacts.profiles import Profiles
+from refinepoi.artifacts.prompts import LAYOUT, STREAMS, TABLE, Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import SPLITS, Trajectories
 from refinepoi.prompt.bins import Edges
@@ -32,12 +33,16 @@ def write_all(
     evidence: Evidence,
     semantic_ids: SemanticIds,
     progress: Callable[..., Iterable[int]],
+    profiles: Profiles | None = None,
 ) -> Prompts:
-    """The artifact. Nothing at or after a query's target enters its prompt; the answer is built apart."""
+    """The artifact. Nothing at or after a query's target enters its prompt; the answer is built apart.
+
+    profiles: of the users, told by `question` only.
+    """
     _check_match(trajectories, evidence, semantic_ids)
     history = History.of(trajectories, evidence)
     edges = {} if isinstance(spec, CompactPrompt) else fit_bins(spec, evidence, trajectories.query_rows("train"))
-    template = choose(spec, history, trajectories, evidence, semantic_ids, edges)
+    template = choose(spec, history, trajectories, evidence, semantic_ids, edges, profiles)
     written = [template.write(query) for query in progress(range(trajectories.queries.height), unit="prompt")]
     targets = trajectories.queries["target"].to_numpy().astype(np.int64)
     lists = answer_lists(targets, evidence.candidates, history, semantic_ids, spec.list_length)
@@ -59,6 +64,7 @@ def write_all(
         "history": evidence.facts["history"],
         "target_time": evidence.facts["target_time"],
         "reasoning": isinstance(spec, QuestionPrompt) and spec.reasoning,
+        "chat": spec.chat if isinstance(spec, QuestionPrompt) else "off",
         "longest_answer": spec.list_length * semantic_ids.levels,
         "streams": len(streams),
         "shown": _report(written, trajectories.queries["split"].to_numpy()),
@@ -74,6 +80,20 @@ def write_all(
         id_tokens=semantic_ids.tokens,
         list_length=spec.list_length,
         facts=facts,
+        layout=_layout(written),
+    )
+
+
+def _layout(written: list[Written]) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "query": np.arange(len(written), dtype=np.int32),
+            "system": [one.system for one in written],
+            "droppable": [list(one.droppable) for one in written],
+            "visits": [one.visits for one in written],
+            "candidates": [one.candidates for one in written],
+        },
+        schema=LAYOUT,
     )
 
 
@@ -91,6 +111,7 @@ def choose(
     evidence: Evidence,
     semantic_ids: SemanticIds,
     edges: Edges,
+    profiles: Profiles | None = None,
 ) -> Template:
     """The template a spec names."""
     ids = semantic_ids.texts
@@ -98,7 +119,7 @@ def choose(
         return CompactTemplate(spec, history, ids)
     if isinstance(spec, EvidencePrompt):
         return EvidenceTemplate(spec, history, evidence, edges, ids)
-    return QuestionTemplate(spec, history, evidence, edges, ids, trajectories.pois["category"].to_list())
+    return QuestionTemplate(spec, history, evidence, edges, ids, trajectories.pois, profiles or Profiles.none())
 
 
 def _report(written: list[Written], splits: np.ndarray) -> dict[str, dict[str, float]]:

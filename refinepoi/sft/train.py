@@ -23,6 +23,7 @@ from refinepoi.decoding.trie import Trie
 from refinepoi.model.load import LanguageModel, adapt, build, load, save
 from refinepoi.model.spec import LocalModel, ScratchModel
 from refinepoi.model.tokenizer import id_token_numbers
+from refinepoi.prompt.settle import settle
 from refinepoi.sft.data import Collator, Examples, plan_batches
 from refinepoi.sft.examples import answer_examples, list_examples, stream_examples
 from refinepoi.sft.loss import answer_loss
@@ -56,16 +57,17 @@ def train(
     """Train on the train split, choose on validation. Returns the policy as it lies in `context.work`."""
     run = Run(context, spec, model_spec, prompts, semantic_ids)
     if prompts.streams.height and spec.streams.epochs:
-        run.phase("streams", spec.streams, lambda lm: stream_examples(prompts, lm.tokenizer, spec.streams))
+        run.phase("streams", spec.streams, lambda lm: stream_examples(run.prompts, lm.tokenizer, spec.streams))
     elif spec.answers.epochs:
         run.phase(
-            "answers", spec.answers, lambda lm: answer_examples(prompts, semantic_ids, lm.tokenizer, spec.answers)
+            "answers", spec.answers, lambda lm: answer_examples(run.prompts, semantic_ids, lm.tokenizer, spec.answers)
         )
     if spec.lists.epochs:
         run.phase("lists", spec.lists, run.own_lists, epochs=1)  # the examples hold all epochs, each with other places
     if run.best is None:
         return untrained(context, model_spec, prompts)
-    return Policy(run.best, {"trained": "sft", "phases": run.phases})
+    facts = {"trained": "sft", "phases": run.phases, "prompts": run.prompts.facts.get("settled", {})}
+    return Policy(run.best, facts)
 
 
 class Run:
@@ -111,6 +113,7 @@ class Run:
         cpu = use_cpu(self.context.runtime.device, spec.precision, "sft")
         seed_torch(spec.seed)
         language = self.language()
+        self.prompts = settle(self.prompts, language.tokenizer)
         trie = self.trie(language).to("cpu" if cpu else "cuda")
         examples = make_examples(language)
         plan = plan_batches(examples.lengths(), phase.batch_size, epochs, spec.seed, name)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from prompt_specs import MIXED, SHARES, SPECS, change, write
 
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.prompts import Prompts
@@ -15,34 +16,8 @@ from refinepoi.core.errors import UserError
 from refinepoi.prompt.memory import POLICIES
 from refinepoi.prompt.parse import parse_answer
 from refinepoi.prompt.pieces import token_count, words_of
-from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, Memory, QuestionPrompt, Shares
-from refinepoi.prompt.write import write_all
 
-SHARES = Shares(recent=2.0, same_hour=1.0, same_last=1.0, category=0.0)
-MIXED = Memory(policy="mixed", visits=6, shares=SHARES)
-SPECS = {
-    "compact": CompactPrompt(kind="compact", list_length=5, budget=40, memory=MIXED),
-    "evidence": EvidencePrompt(
-        kind="evidence", list_length=5, budget=80, memory=MIXED, candidates=8, counters=("user_count", "popularity"),
-        bins=6, order="ranked", seed=0,
-    ),
-    "question": QuestionPrompt(
-        kind="question", list_length=5, budget=165, memory=MIXED, candidates=4, counters=("user_count",), bins=4,
-        order="ranked", reasoning=False, seed=0,
-    ),
-}  # fmt: skip
 TEMPLATES = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
-
-
-def write(spec: Any, world: Any, **changes: Any) -> Prompts:
-    parts = vars(world) | changes
-    return write_all(
-        spec, parts["trajectories"], parts["evidence"], parts["semantic_ids"], lambda items, unit: list(items)
-    )
-
-
-def change(spec: Any, **values: Any) -> Any:
-    return type(spec).model_validate(spec.model_dump() | values)
 
 
 def scramble_future(t: Trajectories, query: int, keep_target_time: bool) -> Trajectories:
@@ -139,16 +114,20 @@ def test_all_queries_are_written_in_order(world: Any, spec: Any) -> None:
 @TEMPLATES
 def test_settings_change_the_prompts(world: Any, spec: Any) -> None:
     """Every knob matters."""
+    spec = change(spec, budget=spec.budget + 60 * (spec.kind == "question"))
     base = write(spec, world)
     changes: list[dict[str, Any]] = [
         {"memory": MIXED.model_dump() | {"policy": policy, "visits": 4}} for policy in (*POLICIES, "mixed")
-    ] + [{"memory": MIXED.model_dump() | {"visits": 1}}, {"budget": spec.budget - 20}]
-    changes += [{"memory": MIXED.model_dump() | {"shares": SHARES.model_dump() | {"category": 3.0}}}]
+    ] + [
+        {"memory": MIXED.model_dump() | {"visits": 1}},
+        {"budget": spec.budget - (100 if spec.kind == "question" else 20)},
+    ]
+    changes += [{"memory": MIXED.model_dump() | {"shares": SHARES.model_dump() | {"category": 9.0}}}]
     if spec.kind != "compact":
         changes += [{"candidates": 3}, {"bins": 3}, {"counters": ("popularity",)}, {"order": "shuffled"}]
         changes += [{"order": "shuffled", "seed": 1}]
     if spec.kind == "question":
-        changes += [{"reasoning": True}, {"candidates": 0}]
+        changes += [{"reasoning": True}, {"candidates": 0}, {"categories": False}, {"distances": False}]
     tables = [base.table] + [write(change(spec, **values), world).table for values in changes]
     for n, one in enumerate(tables):
         for other in tables[n + 1 :]:
@@ -181,7 +160,7 @@ def test_written_twice_reads_the_same(world: Any, spec: Any, tmp_path: Any) -> N
         (tmp_path / name).mkdir()
         write(spec, world).save(tmp_path / name)
     files = sorted(p.name for p in (tmp_path / "one").iterdir())
-    assert files == ["facts.json", "streams.parquet", "table.parquet"]
+    assert files == ["facts.json", "layout.parquet", "streams.parquet", "table.parquet"]
     for name in files:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     loaded = Prompts.load(tmp_path / "one")

@@ -10,6 +10,8 @@ from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
+from refinepoi.prompt.distance import Distances, bins
+from refinepoi.prompt.pieces import Pieces
 from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, Memory, QuestionPrompt, Shares
 from refinepoi.prompt.timewords import gap_bin, weekday
 from refinepoi.prompt.write import write_all
@@ -31,7 +33,7 @@ def write(spec: Any, target_time: str = "known") -> Prompts:
     categories = ["Bar", "<B_0,0> Shop\n", "Café"]
     pois = pl.DataFrame(
         {"poi_id": ["x", "y", "z"], "category_id": ["1", "2", "3"], "category": categories,
-         "latitude": [40.0] * 3, "longitude": [-74.0] * 3, "in_train": [True] * 3}, schema=POIS,
+         "latitude": [40.0, 40.01, 41.0], "longitude": [-74.0] * 3, "in_train": [True] * 3}, schema=POIS,
     )  # fmt: skip
     queries = pl.DataFrame({"split": [0], "user": [0], "trajectory": [1], "row": [3], "target": [0]}, schema=QUERIES)
     users = pl.DataFrame({"user_id": ["u"]})
@@ -52,7 +54,7 @@ EVIDENCE = EvidencePrompt(
 COMPACT = CompactPrompt(kind="compact", list_length=3, budget=99, memory=RECENT)
 QUESTION = QuestionPrompt(
     kind="question", list_length=3, budget=200, memory=RECENT, candidates=3, counters=("visits",), bins=4,
-    order="ranked", reasoning=False, seed=0,
+    order="ranked", categories=True, distances=False, chat="off", reasoning=False, seed=0,
 )  # fmt: skip
 
 
@@ -127,6 +129,34 @@ def test_question_without_candidates_or_time_but_with_reasoning() -> None:
     lines = write(spec, "hidden").table["prompt"].item().splitlines()
     assert lines[-3] == "Tuesday 12:20 <A_1,0><B_0,1> Café"
     assert lines[-2].startswith("First reason between <think> and </think>")
+
+
+def test_question_with_distances_instead_of_categories() -> None:
+    """One degree of latitude is 111.2 km; the user is at place 2."""
+    lines = write(QUESTION.model_copy(update={"categories": False, "distances": True})).table["prompt"].item()
+    assert lines.splitlines()[2:9] == [
+        "Monday 08:00 <A_0,0><B_1,1> 100 km or more away",
+        "Visits of this trip:",
+        "Tuesday 12:10 <A_0,1><B_1,0> 100 km or more away",
+        "Tuesday 12:20 <A_1,0><B_0,1> 0.0 km away",
+        "Places that may be next:",
+        "<A_1,0><B_0,1> 0.0 km away - visits below 2",
+        "<A_0,1><B_1,0> 100 km or more away - visits 2 or more",
+    ]
+
+
+def test_distances_in_words() -> None:
+    pieces = Pieces()
+    words = Distances(pieces, np.array([0.0, 0.01, 0.089]), np.array([0.0, 0.0, 0.0]))
+    assert bins(np.array([0.0, 0.04, 0.06, 9.94, 9.96, 10.4, 98.7, 99.6, 5000])).tolist() == [
+        0, 0, 1, 99, 100, 100, 189, 190, 190,
+    ]  # fmt: skip
+    texts = pieces.table[0][words.first : words.first + 191]
+    assert [texts[n] for n in (0, 1, 99, 100, 189, 190)] == [
+        "0.0 km away", "0.1 km away", "9.9 km away", "10 km away", "99 km away", "100 km or more away",
+    ]  # fmt: skip
+    assert pieces.table[0][words.of(0, np.array([0, 1, 2]))].tolist() == ["0.0 km away", "1.1 km away", "9.9 km away"]
+    assert pieces.table[0][words.of(-1, np.array([1]))].tolist() == ["distance unknown"]
 
 
 def test_weekdays_and_gaps() -> None:
