@@ -4,6 +4,7 @@ Every stage logs under its own name and step axis through a `StageLog`, which al
 stored with the artifact (`curve.parquet`) and replayed when the artifact is taken from the store.
 """
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 Row = dict[str, float]
+log = logging.getLogger("refinepoi")
 
 
 class Tracker(Protocol):
@@ -22,6 +24,7 @@ class Tracker(Protocol):
     def table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None: ...
     def artifact(self, manifest: Path, made: bool) -> None: ...
     def summary(self, values: Mapping[str, Any]) -> None: ...
+    def alert(self, title: str, text: str) -> None: ...
     def close(self, exit_code: int) -> None: ...
 
 
@@ -34,6 +37,7 @@ class NoTracker:
     def table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None: ...
     def artifact(self, manifest: Path, made: bool) -> None: ...
     def summary(self, values: Mapping[str, Any]) -> None: ...
+    def alert(self, title: str, text: str) -> None: ...
     def close(self, exit_code: int) -> None: ...
 
 
@@ -60,6 +64,11 @@ class StageLog:
 
     def table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
         self.tracker.table(f"{self.stage}/{name}", columns, rows)
+
+    def alert(self, title: str, text: str) -> None:
+        """Something a person should look at: a warning in the log, and an alert of the tracker."""
+        log.warning("%s: %s: %s", self.stage, title, text)
+        self.tracker.alert(f"{self.stage}: {title}", text)
 
     def replay(self, rows: list[Row]) -> None:
         """Send a stored curve to the tracker, so that a dashboard is complete when the stage was a hit."""

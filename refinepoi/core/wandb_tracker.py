@@ -101,6 +101,9 @@ class WandbTracker:
     def summary(self, values: Mapping[str, Any]) -> None:
         self._attempt(lambda: self.run.summary.update(flat(values, "/")))
 
+    def alert(self, title: str, text: str) -> None:
+        self._attempt(lambda: self.run.alert(title=title, text=text, level="WARN"))
+
     def close(self, exit_code: int) -> None:
         import wandb
 

@@ -18,6 +18,7 @@ NAMES = {
     "reward": "reward",
     "reward_std": "reward_std",
     "frac_reward_zero_std": "frac_reward_zero_std",
+    "zero_variance_groups": "zero_variance_groups",  # ours: TRL's own looks at the batch with scale_rewards=batch
     "kl": "kl",
     "entropy": "entropy",
     "clip_ratio/region_mean": "clip_ratio",

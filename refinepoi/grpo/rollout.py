@@ -1,19 +1,57 @@
-"""Constrained sampling for TRL: lists over the catalogue, no duplicates, one prompt cache for each group."""
+"""Constrained answers for TRL: lists over the catalogue, no duplicates, one prompt cache for each group."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from refinepoi.core.seeding import generator
-from refinepoi.decoding.lists import decode_lists
+from refinepoi.decoding.lists import Lists, decode_lists
 from refinepoi.decoding.padding import left_padded
 from refinepoi.decoding.trie import Trie
+from refinepoi.grpo.beams import beam_lists, require_beams
+from refinepoi.grpo.spec import GrpoTrain
 
 Rollout = Callable[[list[str], Any], dict[str, Any]]
 
 
-def constrained_rollout(trie: Trie, k: int, temperature: float, seed: int) -> Rollout:
+class Turn(NamedTuple):
+    """Which answers are asked for: the optimizer step, and this process among all that share the step."""
+
+    step: int
+    rank: int
+    ranks: int
+
+
+Draw = Callable[[Any, Tensor, Tensor, int, Turn], Lists]
+"""(model, input_ids, attention_mask, group, whose turn it is) -> `group` lists for each prompt."""
+
+
+def drawing(spec: GrpoTrain, trie: Trie, k: int) -> Draw:
+    """How `spec.sampler` (constrained or beams) makes lists."""
+
+    def sampled(model: Any, input_ids: Tensor, attention_mask: Tensor, group: int, turn: Turn) -> Lists:
+        draw = generator(spec.seed, "rollout", str(turn.step))
+        answers = len(input_ids) * group
+        uniform = draw.random((turn.ranks * answers, k * trie.levels))[turn.rank * answers :][:answers]
+        draws = torch.from_numpy(uniform).to(model.device)
+        return decode_lists(
+            model, trie, input_ids, attention_mask, k, group=group, temperature=spec.temperature, draws=draws
+        )
+
+    def searched(model: Any, input_ids: Tensor, attention_mask: Tensor, group: int, turn: Turn) -> Lists:
+        return beam_lists(
+            model, trie, input_ids, attention_mask, k, group=group, items=spec.beam_items, temperature=spec.temperature
+        )
+
+    if spec.sampler == "beams":
+        require_beams(trie, k, spec.num_generations, spec.beam_items)
+        return searched
+    return sampled
+
+
+def constrained_rollout(draw: Draw) -> Rollout:
     """TRL's `rollout_func`. TRL hands in each prompt `num_generations` times in a row.
 
     Draws depend on the seed, the step and the place of an answer among all answers of the step, so a run that continues
@@ -29,14 +67,9 @@ def constrained_rollout(trie: Trie, k: int, temperature: float, seed: int) -> Ro
         model = trainer.accelerator.unwrap_model(trainer.model)
         encoded: list[list[int]] = trainer.processing_class(text=unique)["input_ids"]
         input_ids, attention_mask = left_padded(encoded, trainer.processing_class.pad_token_id, model.device)
-        draw = generator(seed, "rollout", str(trainer.state.global_step))
-        rank, ranks = trainer.accelerator.process_index, trainer.accelerator.num_processes
-        uniform = draw.random((ranks * len(prompts), k * trie.levels))[rank * len(prompts) :][: len(prompts)]
-        draws = torch.from_numpy(uniform).to(model.device)
+        turn = Turn(trainer.state.global_step, trainer.accelerator.process_index, trainer.accelerator.num_processes)
         with trainer.accelerator.autocast():
-            lists = decode_lists(
-                model, trie, input_ids, attention_mask, k, group=group, temperature=temperature, draws=draws
-            )
+            lists = draw(model, input_ids, attention_mask, group, turn)
         return {
             "prompt_ids": [ids for ids in encoded for _ in range(group)],
             "completion_ids": lists.tokens.tolist(),

@@ -1,10 +1,11 @@
-"""Settings of the GRPO stage. Rules between fields are checked here, with the remedy, before anything heavy loads."""
+"""Settings of the GRPO stage, TRL's names where TRL has one. What does not go together is refused (`rules.py`)."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from refinepoi.core.spec import Count, NonNegative, Positive, Share, Spec
+from refinepoi.grpo.rules import contradictions
 
 
 class GrpoOff(Spec):
@@ -13,20 +14,62 @@ class GrpoOff(Spec):
     kind: Literal["off"]
 
 
+class Sapo(Spec):
+    """Temperatures of the soft gate of loss_type=sapo, for good and for bad answers."""
+
+    temperature_pos: Positive
+    temperature_neg: Positive
+
+
+class Vespo(Spec):
+    """Exponents and decays of the weights of loss_type=vespo, for good and for bad answers."""
+
+    k_pos: Positive
+    lambda_pos: Positive
+    k_neg: Positive
+    lambda_neg: Positive
+
+
+class AlertSpec(Spec):
+    """When a run says that something is wrong. Each says it once, with the remedy (`alerts.py`)."""
+
+    window: Count = Field(description="steps an average is taken over")
+    zero_variance: Share = Field(description="share of groups whose answers all earn the same; 1 never warns")
+    entropy: Share = Field(description="entropy over that of the first `window` steps; 0 never warns")
+    length: NonNegative = Field(
+        description="relative change of the answers' length since the first steps; 0 never warns"
+    )
+    hacking_validations: int = Field(
+        ge=0, description="validations in a row with a lower MRR and a higher reward that stop the run; 0 never stops"
+    )
+    hacking_drop: Share = Field(description="how far MRR must have fallen over them")
+
+    @model_validator(mode="after")
+    def _two_at_least(self) -> Self:
+        if self.hacking_validations == 1:
+            raise ValueError("hacking_validations=1 cannot tell a rise of the reward: use 2 or more, or 0 for never")
+        return self
+
+
 class GrpoTrain(Spec):
     kind: Literal["train"]
     seed: int = Field(ge=0)
 
     prompts_per_step: Count = Field(description="different prompts in one optimizer step")
-    num_generations: int = Field(ge=2, description="answers sampled for each prompt, the group")
+    num_generations: int = Field(ge=2, description="answers for each prompt, the group")
     steps: Count = Field(description="optimizer steps")
     num_iterations: Count = Field(description="optimizer steps on each batch of answers")
 
-    sampler: Literal["constrained", "free"]
+    sampler: Literal["constrained", "free", "beams"]
+    beam_items: Count = Field(description="beams: the first so many items differ between beams, the rest is greedy")
     credit: Literal["list", "item"] = Field(description="one advantage for a list, or one for each of its items")
     temperature: Positive
-    top_p: float = Field(gt=0, le=1, description="free sampler only")
-    max_new_tokens: Count = Field(description="free sampler only; a constrained list is as long as it must be")
+    top_p: float = Field(gt=0, le=1, description="this and the next four: free sampler only")
+    top_k: int = Field(ge=0, description="0: all tokens")
+    min_p: Share = Field(description="0: off")
+    repetition_penalty: Positive = Field(description="1: off")
+    max_new_tokens: Count = Field(description="a constrained list is as long as it must be")
+    mask_truncated_completions: bool = Field(description="leave answers that hit max_new_tokens out of the loss")
 
     learning_rate: Positive
     schedule: Literal["constant", "linear", "cosine"]
@@ -38,35 +81,30 @@ class GrpoTrain(Spec):
     loss_type: Literal["grpo", "dr_grpo", "dapo", "bnpo", "cispo", "sapo", "luspo", "vespo"]
     importance_sampling_level: Literal["token", "sequence"]
     scale_rewards: Literal["group", "batch", "none"]
+    multi_objective_aggregation: Literal["sum_then_normalize", "normalize_then_sum"]
     epsilon: Share = Field(description="clip range below")
-    epsilon_high: NonNegative = Field(description="clip range above")
+    epsilon_high: NonNegative = Field(description="clip range above; of cispo, the largest ratio")
+    delta: Positive | None = Field(description="upper bound of the ratio for bad answers, too (two-sided clip)")
+    sapo: Sapo
+    vespo: Vespo
+    off_policy_mask_threshold: Positive | None = Field(
+        description="KL beyond which a bad answer is left out; null: off"
+    )
     beta: NonNegative = Field(description="weight of the KL to the warm start; 0 loads no reference model")
+    use_bias_correction_kl: bool = Field(description="KL times the ratio: the gradient of the reverse KL, unbiased")
+    top_entropy_quantile: float = Field(gt=0, le=1, description="share of tokens, by entropy, that the loss is about")
+    entropy_coef: NonNegative = Field(description="weight of a bonus for entropy")
 
     eval_every: Count = Field(description="steps between validations; there is one before the first step, too")
     eval_queries: Count = Field(description="validation queries, drawn once, each answered greedily")
     keep: Literal["best", "last"] = Field(description="which policy is the result: best by validation MRR, or the last")
     save_every: Count = Field(description="steps between checkpoints that a killed run continues from")
+    alerts: AlertSpec
 
     @model_validator(mode="after")
     def _rules(self) -> Self:
-        if self.save_every % self.num_iterations:
-            aligned = -(-self.save_every // self.num_iterations) * self.num_iterations
-            raise ValueError(
-                f"save_every={self.save_every} is not a multiple of num_iterations={self.num_iterations}: a run that "
-                f"continues would sample other answers; use {aligned}"
-            )
-        summed = self.loss_type in ("bnpo", "dr_grpo", "dapo", "cispo", "vespo")
-        if self.importance_sampling_level == "sequence" and summed:
-            raise ValueError(
-                f"importance_sampling_level=sequence does not go with loss_type={self.loss_type}, a sum over tokens: "
-                "use loss_type=grpo or importance_sampling_level=token"
-            )
-        if self.credit == "item" and (self.sampler == "free" or self.importance_sampling_level == "sequence"):
-            raise ValueError(
-                "credit=item needs sampler=constrained and importance_sampling_level=token: use them, or credit=list"
-            )
-        if self.importance_sampling_level == "token" and self.loss_type == "luspo":
-            raise ValueError("loss_type=luspo weights whole answers: use importance_sampling_level=sequence")
+        if found := list(contradictions(self)):
+            raise ValueError("; ".join(found))
         return self
 
 

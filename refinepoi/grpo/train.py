@@ -17,9 +17,10 @@ from refinepoi.core import interruption
 from refinepoi.core.seeding import seed_torch
 from refinepoi.core.stage import Context
 from refinepoi.decoding.trie import Trie
+from refinepoi.grpo.alerts import judge
 from refinepoi.grpo.batching import plan_batches, plan_prompts, require_prompts
 from refinepoi.grpo.curves import RewardedValidation, renamed
-from refinepoi.grpo.rollout import constrained_rollout
+from refinepoi.grpo.rollout import constrained_rollout, drawing
 from refinepoi.grpo.settings import trainer_settings
 from refinepoi.grpo.spec import GrpoTrain
 from refinepoi.grpo.trainer import ListTrainer
@@ -64,7 +65,7 @@ def train(
     rewards = Rewards(reward, semantic_ids, places, prompts.list_length, bool(prompts.facts.get("reasoning", False)))
     resumed = ranks.first_here(lambda: last_complete(context.work))
     memory = Memory(**resumed[1]) if resumed else Memory()
-    constrained = spec.sampler == "constrained"
+    constrained = spec.sampler != "free"
     k, batch = prompts.list_length, context.runtime.micro_batch
     sample = Validation.sample(prompts, trie, spec.eval_queries, batch, spec.seed)
     watch = Watch(
@@ -75,6 +76,7 @@ def train(
         lambda folder: save(language, folder),
         renamed,
         memory,
+        lambda memory: judge(spec.alerts, memory),
     )
     with warnings.catch_warnings():
         for message, category in NOT_FOR_USERS:
@@ -93,7 +95,7 @@ def train(
             train_dataset=_asked(table, spec),
             processing_class=language.tokenizer,
             callbacks=[watch],
-            rollout_func=constrained_rollout(trie, k, spec.temperature, spec.seed) if constrained else None,
+            rollout_func=constrained_rollout(drawing(spec, trie, k)) if constrained else None,
             trie=trie if constrained else None,
             credit=rewards if spec.credit == "item" else None,
         )
@@ -119,7 +121,7 @@ def catalogue_trie(semantic_ids: SemanticIds, tokenizer: Any) -> Trie:
 
 
 def _result(context: Context, spec: GrpoTrain, language: LanguageModel, memory: Memory) -> Path:
-    if spec.keep == "best":
+    if spec.keep == "best" or memory.stopped:
         return context.work / f"best-{memory.best}"
     if context.main:
         save(language, context.work / "last")
@@ -127,17 +129,23 @@ def _result(context: Context, spec: GrpoTrain, language: LanguageModel, memory: 
     return context.work / "last"
 
 
+ESTIMATOR = {
+    "constrained": "samples of the constrained policy, scored over the allowed tokens: unbiased on policy",
+    "beams": "the likeliest lists, counted alike, scored over the allowed tokens: biased (docs/method.md section 8)",
+    "free": "samples of the model's text, scored over the whole vocabulary: unbiased on policy",
+    "truncated": "samples of the model's text with unlikely tokens cut off, scored with them: biased",
+}
+
+
 def _facts(spec: GrpoTrain, memory: Memory) -> dict[str, Any]:
-    kept = memory.best if spec.keep == "best" else spec.steps
-    estimator = {
-        "constrained": "samples of the constrained policy, scored over the allowed tokens: unbiased on policy",
-        "free": "samples of the model's text at temperature and top_p, scored over the whole vocabulary",
-    }
+    kept = memory.best if spec.keep == "best" or memory.stopped else spec.steps
+    cut = (spec.top_p, spec.top_k, spec.min_p, spec.repetition_penalty) != (1.0, 0, 0.0, 1.0)
     return {
         "trained": "grpo",
         "steps": spec.steps,
         "step": kept,
         "keep": spec.keep,
-        "estimator": estimator[spec.sampler],
+        "estimator": ESTIMATOR["truncated" if spec.sampler == "free" and cut else spec.sampler],
         "validation": memory.validation,
+        "alerts": memory.alerts,
     }

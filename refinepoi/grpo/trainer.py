@@ -31,10 +31,12 @@ from refinepoi.decoding.trie import Trie
 from refinepoi.grpo.credit import item_advantages, prefix_rewards
 from refinepoi.reward.combine import Rewards
 
+EQUAL = 1e-6  # rewards that differ by less are the same
+
 
 class ListTrainer(GRPOTrainer):
     def __init__(self, *args: Any, trie: Trie | None, credit: Rewards | None, **kwargs: Any) -> None:
-        """trie: of the constrained sampler, None for the free one. credit: the rewards to credit items with, if so."""
+        """trie: of the constrained samplers, None for the free one. credit: the rewards to credit items with, if so."""
         super().__init__(*args, **kwargs)
         self.trie, self.credit = trie, credit
 
@@ -104,6 +106,14 @@ class ListTrainer(GRPOTrainer):
             by_token = torch.from_numpy(by_item).repeat_interleave(self.trie.levels, dim=1)
             output["advantages"] = by_token.to(output["advantages"])
         return output
+
+    def _calculate_rewards(self, *args: Any) -> Tensor:
+        """As TRL's, float32 [R, terms]; logs the share of groups whose answers all earn the same."""
+        rewards: Tensor = super()._calculate_rewards(*args)
+        total = (rewards * self.reward_weights.to(rewards)).sum(1).view(-1, cast(int, self.num_generations))
+        equal = total.amax(1) - total.amin(1) < EQUAL
+        self._metrics["train"]["zero_variance_groups"].append(equal.float().mean().item())
+        return rewards
 
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """Checkpoints are scratch: no model card."""

@@ -1,7 +1,7 @@
 """Watching a training run: curves under our names, validation, the best policy so far, whole checkpoints, progress."""
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,33 @@ from refinepoi.training.validation import Validation
 Row = dict[str, float]
 
 
+@dataclass(frozen=True)
+class Alert:
+    """Something is wrong, said once a run under this name. stops: the run ends here, and the best policy is kept."""
+
+    name: str
+    message: str
+    stops: bool = False
+
+
 @dataclass
 class Memory:
     """
     What a run that continues must know besides the trainer's own checkpoint.
 
     curve: rows as logged.  validation: [{"step", "MRR", ...}].  best: the step of the best policy so far.
+    alerts: what was said, as {"step", and the fields of `Alert`}.
     """
 
     curve: list[Row] = field(default_factory=list)
     validation: list[Row] = field(default_factory=list)
     best: int = -1
+    alerts: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether an alert ended the run."""
+        return any(alert["stops"] for alert in self.alerts)
 
     def best_value(self) -> float:
         return max((row.get("MRR", 0.0) for row in self.validation if row["step"] == self.best), default=-1.0)
@@ -59,6 +75,7 @@ class Watch(TrainerCallback):
     folder: where the trainer writes its checkpoints; the best policy lies in `best-<step>` there.
     save_policy: writes the present policy, as an artifact's model, to a folder.
     rename: the trainer's log entries under our names; empty where there is nothing to show.
+    judge: what is wrong with the run so far, asked after each entry.
     """
 
     def __init__(
@@ -70,9 +87,10 @@ class Watch(TrainerCallback):
         save_policy: Callable[[Path], None],
         rename: Callable[[Mapping[str, Any]], Row],
         memory: Memory,
+        judge: Callable[[Memory], Iterable[Alert]] = lambda memory: (),
     ) -> None:
         self.context, self.folder, self.rhythm, self.validation = context, folder, rhythm, validation
-        self.save_policy, self.rename, self.memory = save_policy, rename, memory
+        self.save_policy, self.rename, self.memory, self.judge = save_policy, rename, memory, judge
         self.leaving = False
         self.bar = context.progress(total=rhythm.steps, unit="step")
         for row in memory.curve:  # logged before the crash, by another process
@@ -92,6 +110,8 @@ class Watch(TrainerCallback):
             self._validate(state.global_step, kwargs)
             if self.rhythm.patience and self.memory.stale() >= self.rhythm.patience:
                 control.should_training_stop = True
+        control.should_training_stop |= self.memory.stopped
+        last |= control.should_training_stop
         # No checkpoint of the last step: the trainer would take one step more when it continues from there.
         aligned = state.global_step % self.rhythm.aligned == 0
         self.leaving = aligned and not last and ranks.anyone(interruption.asked())
@@ -131,3 +151,8 @@ class Watch(TrainerCallback):
         if values:
             self.memory.curve.append({"step": step + self.rhythm.offset, **values})
             self.context.log.metrics(values, step + self.rhythm.offset)
+            known = {alert["name"] for alert in self.memory.alerts}
+            for alert in self.judge(self.memory):
+                if alert.name not in known:
+                    self.memory.alerts.append({"step": step + self.rhythm.offset, **asdict(alert)})
+                    self.context.log.alert(alert.name, alert.message)

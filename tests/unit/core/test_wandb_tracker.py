@@ -167,6 +167,7 @@ def test_an_offline_run_holds_every_stage_on_its_own_axis(tmp_path: Path, capfd:
         StageLog("quantize", tracker).page("ids", page)
         StageLog("predict", tracker).table("samples", ["prompt", "rank"], [["<b>a</b>", 1], [None, 2.5]])
         tracker.summary({"policy": {"Acc@1": 0.375, "Acc@1_interval": [0.3, 0.4]}, "samples": 1348})
+        tracker.alert("train_grpo: entropy collapse", "lower grpo.learning_rate")
     assert capfd.readouterr() == ("", "")
     found = records(tmp_path / "run")
     rows = history(found)
@@ -195,6 +196,8 @@ def test_an_offline_run_holds_every_stage_on_its_own_axis(tmp_path: Path, capfd:
         and summary["policy/Acc@1_interval"] == "0.3,0.4"
         and summary["samples"] == 1348
     )
+    alerts = [(a.title, a.text, a.level) for a in of_kind(found, "alert")]
+    assert alerts == [("train_grpo: entropy collapse", "lower grpo.learning_rate", "WARN")]
     assert of_kind(found, "exit")[0].exit_code == 0
 
 

@@ -23,6 +23,9 @@ from refinepoi.reward.places import Places
 from refinepoi.reward.spec import RewardSpec
 
 PLACES, K = 12, 3
+QUIET = {
+    "window": 1000, "zero_variance": 1.0, "entropy": 0.0, "length": 0.0, "hacking_validations": 0, "hacking_drop": 0.0,
+}  # fmt: skip
 CATALOGUE = Places(
     pl.DataFrame(
         {
@@ -85,7 +88,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     few = {
         "seed": 0, "num_generations": 4, "prompts_per_step": 4, "steps": 4, "credit": "list", "max_new_tokens": 8,
         "learning_rate": 5e-3, "schedule": "constant", "warmup": 0.0, "loss_type": "dr_grpo", "scale_rewards": "group",
-        "eval_every": 2, "eval_queries": 16, "save_every": 2,
+        "eval_every": 2, "eval_queries": 16, "save_every": 2, "alerts": QUIET,
     }  # fmt: skip
     spec = GrpoTrain(**{**option("grpo", "default"), **few})
     reward = RewardSpec(**option("reward", "paper"))
@@ -111,6 +114,7 @@ def run(world: World, make_context: Callable[..., Context]) -> Callable[..., tup
         micro_batch: int = 16,
         model: ScratchModel | LocalModel | None = None,
         reward: RewardSpec | None = None,
+        warm_start: Policy | None = None,
         **changes: Any,
     ) -> tuple[Policy, Context]:
         from refinepoi.grpo.train import train
@@ -118,7 +122,7 @@ def run(world: World, make_context: Callable[..., Context]) -> Callable[..., tup
         context = make_context(name, micro_batch)
         spec = world.changed(**changes)
         policy = train(
-            context, spec, reward or world.reward, model or world.model, world.warm_start, world.prompts,
+            context, spec, reward or world.reward, model or world.model, warm_start or world.warm_start, world.prompts,
             world.semantic_ids, CATALOGUE,
         )  # fmt: skip
         return policy, context

@@ -8,7 +8,7 @@ import pytest
 import torch
 from options import option
 from torch import Tensor
-from transformers import Qwen3Config, Qwen3ForCausalLM
+from toy_policy import IDS, MASK, PROMPT, brute_force, toy_model
 
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.decoding.trie import Trie
@@ -17,45 +17,6 @@ from refinepoi.grpo.trainer import list_logps
 from refinepoi.reward.combine import Rewards
 from refinepoi.reward.places import Places
 from refinepoi.reward.spec import RewardSpec
-
-IDS = np.array([[10, 13], [10, 14], [11, 13], [12, 15]])
-PROMPT = torch.tensor([[0, 0, 3, 4, 5], [6, 7, 8, 9, 3]])
-MASK = torch.tensor([[0, 0, 1, 1, 1], [1, 1, 1, 1, 1]])
-
-
-def toy_model() -> Qwen3ForCausalLM:
-    torch.manual_seed(0)
-    model = Qwen3ForCausalLM(
-        Qwen3Config(
-            vocab_size=16,
-            hidden_size=16,
-            intermediate_size=24,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            num_key_value_heads=1,
-            head_dim=8,
-            pad_token_id=0,
-            tie_word_embeddings=True,
-        )
-    )
-    with torch.no_grad():
-        for weight in model.parameters():
-            if weight.ndim == 2:
-                weight.normal_(0, 0.5)
-    return model
-
-
-def brute_force(model: Qwen3ForCausalLM, row: int, order: tuple[int, ...], temperature: float) -> Tensor:
-    """log p(list | prompt) by its definition: one plain forward for each token."""
-    text, total = PROMPT[row][MASK[row].bool()].tolist(), torch.zeros(())
-    for n, place in enumerate(order):
-        for level in range(2):
-            free = [IDS[p] for p in range(len(IDS)) if p not in order[:n]]
-            allowed = sorted({int(i[level]) for i in free if (i[:level] == IDS[place, :level]).all()})
-            scores = model(torch.tensor([text])).logits[0, -1] / temperature
-            total = total + scores[IDS[place, level]] - torch.logsumexp(scores[allowed], 0)
-            text.append(int(IDS[place, level]))
-    return total
 
 
 def test_expected_reward_and_its_gradient_equal_brute_force() -> None:
