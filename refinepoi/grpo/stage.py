@@ -6,7 +6,7 @@ from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.core.stage import Artifact, Context, stage
 from refinepoi.grpo.spec import GrpoTrain
-from refinepoi.model.spec import LocalModel, ScratchModel
+from refinepoi.model.spec import PretrainedModel, ScratchModel
 from refinepoi.reward.spec import RewardSpec
 
 
@@ -15,7 +15,7 @@ def train_grpo(
     context: Context,
     spec: GrpoTrain,
     reward: RewardSpec,
-    model: ScratchModel | LocalModel,
+    model: ScratchModel | PretrainedModel,
     warm_start: Artifact[Policy],
     prompts: Artifact[Prompts],
     semantic_ids: Artifact[SemanticIds],

@@ -1,8 +1,11 @@
-"""Models: a causal language model and its tokenizer, built from settings or from a Hugging Face folder.
+"""Models: a causal language model and its tokenizer, built from settings, the Hub's cache or a Hugging Face folder.
 
-`build` makes the first model of a run (`scratch`: random weights, word tokenizer; `local`: any causal LM folder, with
-semantic-ID tokens added and LoRA if asked), `load` reads a Policy, `save` writes one, `adapt` puts a fresh adapter on
-a loaded one. A saved policy always holds whole, merged weights, never a bare adapter: it needs no base beside it, the
-next stage starts from exactly the policy it was given (a fresh LoRA adds zero, so the KL to the warm start begins at
-0), and any tool that reads Hugging Face folders reads it. The price is the disk space of a full model for each policy.
+`build` makes the first model of a run (`scratch`: random weights, word tokenizer; `pretrained`: any causal LM, with
+semantic-ID tokens added and a LoRA if asked), `load` reads a Policy, `save` writes one, `adapt` puts a fresh adapter on
+a plain one. Semantic-ID tokens start beside their neighbours on the map (`field.py`).
+
+A policy of a model trained as a whole holds whole weights. One that was trained as an adapter holds the adapter with
+the new tokens, and says which base it belongs to (`source.py`): copies of 8 B weights for each checkpoint and stage
+would fill any disk. SFT and GRPO train one and the same adapter, one after the other. `save_merged` writes weights that
+need no base.
 """

@@ -2,19 +2,22 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from refinepoi.artifacts.prompts import Prompts
-from refinepoi.core.errors import UserError
-from refinepoi.model.local import build_local, read_folder
+from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.model.pretrained import build_pretrained, read_model, read_tokenizer
+from refinepoi.model.rows import make_room
 from refinepoi.model.scratch import build_scratch
-from refinepoi.model.spec import LocalModel, ScratchModel
+from refinepoi.model.source import Base
+from refinepoi.model.spec import PretrainedModel, ScratchModel
+from refinepoi.model.tokenizer import added_numbers
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -27,74 +30,108 @@ class LanguageModel:
     """
     model: causal LM in float32, on the CPU unless moved; a PeftModel while a LoRA is trained.
     tokenizer: pads on the left, ends answers with its eos token, adds nothing to answers.
+    base: the pretrained model it was built on. With it an adapter is saved by itself, without it merged.
     """
 
     model: "PreTrainedModel | PeftModel"
     tokenizer: PreTrainedTokenizerBase
+    base: Base | None = None
 
 
-def build(spec: ScratchModel | LocalModel, prompts: Prompts) -> LanguageModel:
+def build(spec: ScratchModel | PretrainedModel, prompts: Prompts, semantic_ids: SemanticIds) -> LanguageModel:
     """A model nobody has trained on these prompts yet, ready to be trained."""
     _quiet()
-    with _generator_of(spec):
+    with _generator_of(spec.seed):
         if isinstance(spec, ScratchModel):
-            model, tokenizer = build_scratch(spec, prompts)
+            lm = LanguageModel(*build_scratch(spec, prompts, semantic_ids))
         else:
-            model, tokenizer = build_local(spec.path, prompts.id_tokens, spec.seed)
-    _greedy(model, tokenizer)
-    return adapt(LanguageModel(model, tokenizer), spec)
+            lm = LanguageModel(*build_pretrained(spec, prompts, semantic_ids))
+    _greedy(lm)
+    return adapt(lm, spec)
 
 
 def load(folder: Path, trainable: bool = False) -> LanguageModel:
     """A policy as `save` wrote it. Without `trainable`: evaluation mode, no gradients."""
     _quiet()
-    if (folder / ADAPTER_FILE).exists():
-        raise UserError(f"policy: {folder} holds a bare adapter; policies are saved with their weights merged")
-    model, tokenizer = read_folder(folder, "policy")
+    tokenizer = read_tokenizer(folder, "policy")
     tokenizer.padding_side = "left"
-    _greedy(model, tokenizer)
-    model.train(trainable)
-    model.requires_grad_(trainable)
-    return LanguageModel(model, tokenizer)
+    if (folder / ADAPTER_FILE).exists():
+        lm = _adapted(folder, tokenizer, trainable)
+    else:
+        lm = LanguageModel(read_model(folder, 32, "policy"), tokenizer)
+        lm.model.requires_grad_(trainable)
+    _greedy(lm)
+    lm.model.train(trainable)
+    return lm
 
 
-def adapt(lm: LanguageModel, spec: ScratchModel | LocalModel) -> LanguageModel:
-    """Put a fresh LoRA on a plain model where the settings ask for one. Outputs do not change."""
-    if isinstance(spec, ScratchModel) or spec.lora is None:
+def adapt(lm: LanguageModel, spec: ScratchModel | PretrainedModel) -> LanguageModel:
+    """Put a fresh LoRA on a plain model where the settings ask for one. Outputs do not change.
+
+    A model that has its adapter keeps it: stages that follow each other train one adapter.
+    """
+    if isinstance(spec, ScratchModel) or spec.training.kind == "full" or not isinstance(lm.model, PreTrainedModel):
         return lm
     from refinepoi.model.adapter import apply_lora
 
-    if not isinstance(lm.model, PreTrainedModel):
-        raise TypeError("adapt: the model already has an adapter")
-    with _generator_of(spec):
-        return LanguageModel(apply_lora(lm.model, spec.lora), lm.tokenizer)
+    with _generator_of(spec.seed):
+        return replace(lm, model=apply_lora(lm.model, spec.training, added_numbers(lm.tokenizer)))
 
 
 def save(lm: LanguageModel, folder: Path) -> None:
-    """Whole weights (an adapter is merged into a copy), config and tokenizer. The model itself is left as it is."""
+    """The policy as `load` reads it; the model itself is left as it is.
+
+    Whole weights, config and tokenizer; of an adapter on a known base only the adapter, the tokenizer and what the base
+    was, since copies of a large base would fill the disk. An adapter on anything else is merged into a copy.
+    """
+    if isinstance(lm.model, PreTrainedModel) or lm.base is None:
+        save_merged(lm, folder)
+        return
+    from refinepoi.model.adapter import save_adapter
+
+    folder.mkdir(parents=True, exist_ok=True)
+    save_adapter(lm.model, folder)
+    lm.base.write(folder)
+    lm.tokenizer.save_pretrained(folder)
+
+
+def save_merged(lm: LanguageModel, folder: Path) -> None:
+    """Whole weights that need no base, config and tokenizer: a folder that any tool reads."""
     _quiet()
     model = lm.model
     if not isinstance(model, PreTrainedModel):
         from refinepoi.model.adapter import merged
 
         model = merged(model)
-    _greedy(model, lm.tokenizer)
+    _greedy(LanguageModel(model, lm.tokenizer))
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     lm.tokenizer.save_pretrained(folder)
 
 
+def _adapted(folder: Path, tokenizer: PreTrainedTokenizerBase, trainable: bool) -> LanguageModel:
+    from refinepoi.model.adapter import read_adapter
+
+    base = Base.read(folder)
+    with _generator_of(0):  # what is drawn here is replaced by the adapter's own values
+        model = read_model(base.found(), base.bits, "policy")
+        make_room(model, len(tokenizer))
+        model.config.pad_token_id = tokenizer.pad_token_id
+        return LanguageModel(read_adapter(model, folder, trainable), tokenizer, base)
+
+
 @contextmanager
-def _generator_of(spec: ScratchModel | LocalModel) -> Iterator[None]:
-    """Torch's generator as the spec seeds it; afterwards it is as it was before."""
+def _generator_of(seed: int) -> Iterator[None]:
+    """Torch's generator as seeded; afterwards it is as it was before."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(spec.seed)
+        torch.manual_seed(seed)
         yield
 
 
-def _greedy(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
+def _greedy(lm: LanguageModel) -> None:
     """Replace whatever sampling a folder recommends: here all sampling settings are given where text is drawn."""
-    model.generation_config = GenerationConfig(
+    model, tokenizer = lm.model, lm.tokenizer
+    config = GenerationConfig(
         do_sample=False,
         num_beams=1,
         temperature=1.0,
@@ -104,6 +141,8 @@ def _greedy(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> None:
         bos_token_id=tokenizer.bos_token_id,
         eos_token_id=tokenizer.eos_token_id,
     )
+    inner: Any = model if isinstance(model, PreTrainedModel) else model.get_base_model()
+    inner.generation_config = config
 
 
 def _quiet() -> None:

@@ -4,14 +4,18 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel, PreTrai
 from transformers import Qwen3ForCausalLM as Qwen3
 
 from refinepoi.artifacts.prompts import Prompts
+from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.model.rows import draw_on_the_map
 from refinepoi.model.spec import ScratchModel
-from refinepoi.model.tokenizer import word_tokenizer
+from refinepoi.model.tokenizer import id_token_numbers, word_tokenizer
 
 SPARE = 64  # positions beyond prompt and answer: reasoning is not for these models
 
 
-def build_scratch(spec: ScratchModel, prompts: Prompts) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Float32 weights drawn from torch's generator."""
+def build_scratch(
+    spec: ScratchModel, prompts: Prompts, semantic_ids: SemanticIds
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Float32 weights drawn from torch's generator; with `id_init=som` those of ID tokens as `field.py` says."""
     longest = _power_of_two(prompts.facts["budget"] + prompts.facts["longest_answer"] + SPARE)
     tokenizer = word_tokenizer(prompts.words, prompts.id_tokens, longest)
     settings = {
@@ -31,9 +35,11 @@ def build_scratch(spec: ScratchModel, prompts: Prompts) -> tuple[PreTrainedModel
         "attn_implementation": "sdpa",
         "dtype": "float32",
     }
-    if spec.architecture == "qwen3":
-        return Qwen3(Qwen3Config(**settings)), tokenizer
-    return LlamaForCausalLM(LlamaConfig(**settings)), tokenizer
+    qwen3 = spec.architecture == "qwen3"
+    model = Qwen3(Qwen3Config(**settings)) if qwen3 else LlamaForCausalLM(LlamaConfig(**settings))
+    if spec.id_init == "som":
+        draw_on_the_map(model, id_token_numbers(tokenizer, semantic_ids.tokens), spec.init, semantic_ids, spec.seed)
+    return model, tokenizer
 
 
 def _power_of_two(length: int) -> int:

@@ -1,11 +1,16 @@
 """Which language model. Values in `conf/model`."""
 
+import importlib.util
+import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from refinepoi.core.spec import Count, Positive, Spec
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 class ScratchModel(Spec):
@@ -20,6 +25,7 @@ class ScratchModel(Spec):
     intermediate: Count = Field(description="width of the feed-forward layers")
     tie: bool = Field(description="one matrix for input and output embeddings")
     init: Positive = Field(description="standard deviation of the random weights")
+    id_init: Literal["som", "random"] = Field(description="where semantic-ID tokens start")
     seed: int = Field(ge=0)
 
     @model_validator(mode="after")
@@ -31,13 +37,20 @@ class ScratchModel(Spec):
         return self
 
 
-class Lora(Spec):
-    """Low-rank adapter. Embeddings and head are trained beside it, since they hold the new tokens."""
+class Full(Spec):
+    """All weights are trained."""
+
+    kind: Literal["full"]
+
+
+class _LowRank(Spec):
+    """Low-rank matrices beside frozen weights, and the new tokens, which no low-rank matrix could hold."""
 
     rank: Count
     alpha: Positive
     dropout: float = Field(ge=0, lt=1)
     targets: tuple[str, ...] = Field(min_length=1, description="names of linear modules, or `all-linear` alone")
+    new_tokens: Literal["rows", "matrices"] = Field(description="what is trained of embeddings and head")
 
     @model_validator(mode="after")
     def _all_or_names(self) -> Self:
@@ -46,19 +59,69 @@ class Lora(Spec):
         return self
 
 
-class LocalModel(Spec):
-    """A Hugging Face causal LM folder (config, safetensors, tokenizer). Nothing is downloaded, no code in it is run."""
+class Lora(_LowRank):
+    kind: Literal["lora"]
 
-    kind: Literal["local"]
-    path: str = Field(min_length=1)
-    lora: Lora | None = Field(description="null: all weights are trained")
-    seed: int = Field(ge=0)
+
+class Qlora(_LowRank):
+    """The frozen weights are held in 4 bits (NF4, double quantisation; arXiv 2305.14314)."""
+
+    kind: Literal["qlora"]
 
     def problems(self) -> list[str]:
-        """What can be seen without loading the model."""
-        if not (Path(self.path) / "config.json").is_file():
-            return [f"model.path: no model in {self.path!r}; give a Hugging Face folder that holds config.json"]
+        remedy = "take model/training=lora"
+        if importlib.util.find_spec("bitsandbytes") is None:
+            return [f'model.training: qlora needs bitsandbytes; pip install "refinepoi[qlora]", or {remedy}']
+        if not _has_gpu():
+            return [f"model.training: qlora needs a CUDA GPU and this machine has none; {remedy}"]
         return []
 
 
-ModelSpec = Annotated[ScratchModel | LocalModel, Field(discriminator="kind")]
+class PretrainedModel(Spec):
+    """A causal LM of the Hugging Face Hub or of a folder (config, safetensors, tokenizer). No code in it is run."""
+
+    kind: Literal["pretrained"]
+    name: str | None = Field(min_length=1, description="on the Hub, such as Qwen/Qwen3-0.6B")
+    revision: str | None = Field(min_length=1, description="commit on the Hub; a branch such as main moves")
+    path: str | None = Field(min_length=1, description="folder to read instead of the Hub")
+    training: Annotated[Full | Lora | Qlora, Field(discriminator="kind")]
+    id_init: Literal["som", "mean"] = Field(description="where semantic-ID tokens start")
+    seed: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _has_a_source(self) -> Self:
+        if self.name is None and self.path is None:
+            raise ValueError("path: has no value; give model.path=FOLDER, or model.name and model.revision")
+        if self.path is None and self.revision is None:
+            raise ValueError(
+                f"revision: has no value; give the commit of {self.name} that is meant (model.revision=main takes "
+                "today's, and another one once the branch moves)"
+            )
+        return self
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the settings name one state of the weights for good."""
+        return self.path is not None or bool(COMMIT.fullmatch(self.revision or ""))
+
+    def problems(self) -> list[str]:
+        """What can be seen without loading the model."""
+        found = self.training.problems() if isinstance(self.training, Qlora) else []
+        if self.path is not None:
+            if not (Path(self.path).expanduser() / "config.json").is_file():
+                found.append(
+                    f"model.path: no model in {self.path!r}; give a Hugging Face folder that holds config.json"
+                )
+        elif os.environ.get("HF_HUB_OFFLINE", "0").upper() in ("1", "ON", "YES", "TRUE"):
+            from refinepoi.model.source import missing
+
+            found += missing(self.name or "", self.revision or "")
+        return found
+
+
+ModelSpec = Annotated[ScratchModel | PretrainedModel, Field(discriminator="kind")]
+
+
+def _has_gpu() -> bool:
+    """Whether the system shows an NVIDIA card (natively or under WSL); torch is not asked, for it is slow to import."""
+    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()

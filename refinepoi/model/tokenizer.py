@@ -3,6 +3,7 @@
 ID tokens are added tokens that are not special, so that no tokenizer cuts or merges them and decoding keeps them.
 """
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from refinepoi.core.errors import UserError
 
+ID_TOKEN = re.compile(r"<[A-Z]_\d+,\d+>")
 PAD, BOS, EOS, UNK = SPECIALS = ("<pad>", "<bos>", "<eos>", "<unk>")
 
 
@@ -51,6 +53,12 @@ def prepare_foreign(tokenizer: PreTrainedTokenizerBase, id_tokens: Sequence[str]
         tokenizer.add_special_tokens({"pad_token": PAD})  # not the end token: padding must never hide an end
     tokenizer.padding_side = "left"
     add_id_tokens(tokenizer, id_tokens)
+
+
+def added_numbers(tokenizer: PreTrainedTokenizerBase) -> list[int]:
+    """Ids of what was added to a pretrained tokenizer: semantic-ID tokens, and the padding token where it had none."""
+    ours = (n for token, n in tokenizer.get_vocab().items() if ID_TOKEN.fullmatch(token) or token == PAD)
+    return sorted(ours)
 
 
 def id_token_numbers(tokenizer: Any, id_tokens: Sequence[str]) -> list[int]:

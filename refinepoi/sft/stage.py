@@ -4,7 +4,7 @@ from refinepoi.artifacts.policy import Policy
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.core.stage import Artifact, Context, stage
-from refinepoi.model.spec import LocalModel, ScratchModel
+from refinepoi.model.spec import PretrainedModel, ScratchModel
 from refinepoi.sft.spec import SftOff, TrainSft
 
 
@@ -12,7 +12,7 @@ from refinepoi.sft.spec import SftOff, TrainSft
 def train_sft(
     context: Context,
     spec: TrainSft | SftOff,
-    model: ScratchModel | LocalModel,
+    model: ScratchModel | PretrainedModel,
     prompts: Artifact[Prompts],
     semantic_ids: Artifact[SemanticIds],
 ) -> None:
@@ -22,6 +22,6 @@ def train_sft(
     if isinstance(spec, TrainSft):
         policy = train(context, spec, model, prompts.load(), semantic_ids.load())
     else:
-        policy = untrained(context, model, prompts.load())
+        policy = untrained(context, model, prompts.load(), semantic_ids.load())
     if context.main:
         policy.save(context.folder)

@@ -21,7 +21,7 @@ from refinepoi.core.stage import Context
 from refinepoi.core.store import write_durably
 from refinepoi.decoding.trie import Trie
 from refinepoi.model.load import LanguageModel, adapt, build, load, save
-from refinepoi.model.spec import LocalModel, ScratchModel
+from refinepoi.model.spec import PretrainedModel, ScratchModel
 from refinepoi.model.tokenizer import id_token_numbers
 from refinepoi.prompt.settle import settle
 from refinepoi.sft.data import Collator, Examples, plan_batches
@@ -39,10 +39,12 @@ from refinepoi.training.watch import Memory, Rhythm, Watch
 DONE = "DONE.json"
 
 
-def untrained(context: Context, model_spec: ScratchModel | LocalModel, prompts: Prompts) -> Policy:
+def untrained(
+    context: Context, model_spec: ScratchModel | PretrainedModel, prompts: Prompts, semantic_ids: SemanticIds
+) -> Policy:
     """The model as built, as a policy."""
     if context.main:
-        save(build(model_spec, prompts), context.work / "built")
+        save(build(model_spec, prompts, semantic_ids), context.work / "built")
     ranks.wait()
     return Policy(context.work / "built", {"trained": "no"})
 
@@ -50,7 +52,7 @@ def untrained(context: Context, model_spec: ScratchModel | LocalModel, prompts: 
 def train(
     context: Context,
     spec: TrainSft,
-    model_spec: ScratchModel | LocalModel,
+    model_spec: ScratchModel | PretrainedModel,
     prompts: Prompts,
     semantic_ids: SemanticIds,
 ) -> Policy:
@@ -65,7 +67,7 @@ def train(
     if spec.lists.epochs:
         run.phase("lists", spec.lists, run.own_lists, epochs=1)  # the examples hold all epochs, each with other places
     if run.best is None:
-        return untrained(context, model_spec, prompts)
+        return untrained(context, model_spec, prompts, semantic_ids)
     facts = {"trained": "sft", "phases": run.phases, "prompts": run.prompts.facts.get("settled", {})}
     return Policy(run.best, facts)
 
@@ -77,7 +79,7 @@ class Run:
         self,
         context: Context,
         spec: TrainSft,
-        model_spec: ScratchModel | LocalModel,
+        model_spec: ScratchModel | PretrainedModel,
         prompts: Prompts,
         semantic_ids: SemanticIds,
     ) -> None:
@@ -146,7 +148,7 @@ class Run:
     def language(self) -> LanguageModel:
         """The best policy so far, ready to be trained; the model as built before the first phase."""
         if self.best is None:
-            return build(self.model_spec, self.prompts)
+            return build(self.model_spec, self.prompts, self.semantic_ids)
         return adapt(load(self.best, trainable=True), self.model_spec)
 
     def trie(self, language: LanguageModel) -> Trie:

@@ -14,5 +14,5 @@ def option(group: str, name: str) -> dict[str, Any]:
         if isinstance(base, dict):
             own = {part: option(group, f"{part}/{chosen}") for part, chosen in base.items()} | own
         elif base != "_self_":
-            own = option(group, base) | own
+            own = option(group, str(Path(name).with_name(base))) | own
     return own

@@ -18,7 +18,7 @@ from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.core.stage import Context
 from refinepoi.core.tracking import StageLog
 from refinepoi.grpo.spec import GrpoTrain
-from refinepoi.model.spec import LocalModel, ScratchModel
+from refinepoi.model.spec import PretrainedModel, ScratchModel
 from refinepoi.reward.places import Places
 from refinepoi.reward.spec import RewardSpec
 
@@ -81,10 +81,10 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     prompts = make_prompts(ids)
     model = ScratchModel(
         kind="scratch", architecture="qwen3", hidden=32, layers=2, heads=2, kv_heads=1, intermediate=48, tie=True,
-        init=0.2, seed=0,
+        init=0.2, id_init="random", seed=0,
     )  # fmt: skip
     folder = tmp_path_factory.mktemp("warm") / "model"
-    save(build(model, prompts), folder)
+    save(build(model, prompts, ids), folder)
     few = {
         "seed": 0, "num_generations": 4, "prompts_per_step": 4, "steps": 4, "credit": "list", "max_new_tokens": 8,
         "learning_rate": 5e-3, "schedule": "constant", "warmup": 0.0, "loss_type": "dr_grpo", "scale_rewards": "group",
@@ -112,7 +112,7 @@ def run(world: World, make_context: Callable[..., Context]) -> Callable[..., tup
     def start(
         name: str = "run",
         micro_batch: int = 16,
-        model: ScratchModel | LocalModel | None = None,
+        model: ScratchModel | PretrainedModel | None = None,
         reward: RewardSpec | None = None,
         warm_start: Policy | None = None,
         **changes: Any,

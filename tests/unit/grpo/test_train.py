@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from models import lora, pretrained
 from safetensors.torch import load_file
 
 from refinepoi.core.errors import UserError
-from refinepoi.model.spec import LocalModel, Lora
 from refinepoi.training.watch import Watch
 
 
@@ -134,8 +134,7 @@ def test_finished_but_not_published_is_not_trained_again(run: Any) -> None:
 
 
 def test_lora_starts_at_the_warm_start_and_is_saved_merged(run: Any, world: Any) -> None:
-    lora = Lora(rank=4, alpha=8.0, dropout=0.1, targets=("all-linear",))
-    model = LocalModel(kind="local", path=str(world.warm_start.model), lora=lora, seed=0)
+    model = pretrained(world.warm_start.model, lora(rank=4, alpha=8.0, dropout=0.1, targets=("all-linear",)))
     policy, context = run(model=model, steps=2, beta=0.1, learning_rate=0.01, keep="last")
     kl = column(context, "kl")
     assert abs(kl[0]) < 1e-6 and kl[1] > 1e-5

@@ -63,7 +63,7 @@ def world() -> World:
     ids = SemanticIds(np.stack(np.divmod(cells, 4), 1).astype(np.int32), ((2, 2), (2, 2)), "nearest_free")
     model = ScratchModel(
         kind="scratch", architecture="llama", hidden=32, layers=2, heads=2, kv_heads=2, intermediate=48, tie=True,
-        init=0.05, seed=0,
+        init=0.05, id_init="random", seed=0,
     )  # fmt: skip
     common: dict[str, Any] = {"batch_size": 8, "learning_rate": 5e-3, "schedule": "cosine", "warmup": 0.1}
     spec = TrainSft(

@@ -11,7 +11,7 @@ from refinepoi.sft.examples import answer_examples, list_examples, stream_exampl
 
 @pytest.fixture(scope="module")
 def tokenizer(world):
-    return build(world.model, world.prompts).tokenizer
+    return build(world.model, world.prompts, world.semantic_ids).tokenizer
 
 
 def test_answers_end_and_weigh_the_first_item(world, tokenizer):

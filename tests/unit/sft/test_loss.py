@@ -10,7 +10,7 @@ from refinepoi.sft.trainer import Parts
 
 @pytest.fixture(scope="module")
 def model(world):
-    return build(world.model, world.prompts).model
+    return build(world.model, world.prompts, world.semantic_ids).model
 
 
 def examples() -> Examples:

@@ -36,7 +36,7 @@ def test_every_parameter_moves(run: Callable[..., Any], world: Any) -> None:
     from refinepoi.model.load import build
 
     _, context = run(answers={"epochs": 2}, lists={"epochs": 0})
-    before = dict(build(world.model, world.prompts).model.named_parameters())
+    before = dict(build(world.model, world.prompts, world.semantic_ids).model.named_parameters())
     after = load_file(newest(context))
     still = [name for name, value in after.items() if (before[name].detach().numpy() == value).all()]
     assert not still

@@ -1,0 +1,77 @@
+"""A pretrained causal LM with rows for the semantic-ID tokens. No code of its folder is run; safetensors only."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+from refinepoi.artifacts.prompts import Prompts
+from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.core.errors import UserError
+from refinepoi.model.rows import make_room, start_at_mean, start_on_the_map
+from refinepoi.model.source import Base, require_weights
+from refinepoi.model.spec import PretrainedModel
+from refinepoi.model.tokenizer import id_token_numbers, prepare_foreign
+
+OFFLINE = {"local_files_only": True, "trust_remote_code": False}
+
+
+def build_pretrained(
+    spec: PretrainedModel, prompts: Prompts, semantic_ids: SemanticIds
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Base]:
+    """Model, tokenizer, and what an adapter must know of the model."""
+    base, folder = Base.of(spec.name, spec.revision, spec.path, 4 if spec.training.kind == "qlora" else 32)
+    model, tokenizer = read_model(folder, base.bits, "model.path"), read_tokenizer(folder, "model.path")
+    known = len(tokenizer)
+    prepare_foreign(tokenizer, prompts.id_tokens, str(folder))
+    make_room(model, len(tokenizer))
+    start_at_mean(model, known, len(tokenizer), spec.seed)
+    if spec.id_init == "som":
+        numbers = id_token_numbers(tokenizer, semantic_ids.tokens)
+        start_on_the_map(model, known, numbers, semantic_ids, spec.seed)
+    model.config.pad_token_id = tokenizer.pad_token_id
+    return model, tokenizer, base
+
+
+def read_tokenizer(folder: Path, setting: str) -> PreTrainedTokenizerBase:
+    """setting: what to name in an error."""
+    try:
+        return AutoTokenizer.from_pretrained(folder, **OFFLINE)
+    except (OSError, ValueError, KeyError) as error:
+        raise _unreadable(folder, setting, error) from error
+
+
+def read_model(folder: Path, bits: int, setting: str) -> PreTrainedModel:
+    """The model in float32 with sdpa attention; its linear layers in 4 bits where `bits` says so."""
+    require_weights(folder, setting)
+    settings: dict[str, Any] = {"use_safetensors": True, "dtype": torch.float32, "attn_implementation": "sdpa"}
+    if bits == 4:
+        settings |= _four_bits()
+    try:
+        return AutoModelForCausalLM.from_pretrained(folder, **OFFLINE, **settings)
+    except (OSError, ValueError, KeyError) as error:
+        raise _unreadable(folder, setting, error) from error
+
+
+def _four_bits() -> dict[str, Any]:
+    """NF4 with double quantisation, as QLoRA has it; embeddings, head and norms stay float32."""
+    from transformers import BitsAndBytesConfig
+
+    if not torch.cuda.is_available():
+        raise UserError("model.training: qlora needs a CUDA GPU and torch sees none; take model/training=lora")
+    return {
+        "quantization_config": BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        ),
+        "device_map": {"": int(os.environ.get("LOCAL_RANK", "0"))},
+    }
+
+
+def _unreadable(folder: Path, setting: str, error: Exception) -> UserError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return UserError(f"{setting}: {folder} cannot be loaded as a causal LM ({reason})")

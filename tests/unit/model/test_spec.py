@@ -1,0 +1,112 @@
+"""Options of `model` are valid; wrong settings are refused before anything heavy is imported."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from options import CONF, option
+from pydantic import TypeAdapter, ValidationError
+
+from refinepoi.model import spec as specs
+from refinepoi.model.spec import COMMIT, ModelSpec, PretrainedModel, Qlora, ScratchModel
+
+NAMES = sorted(path.stem for path in (CONF / "model").glob("*.yaml"))
+SCRATCH = ("base", "micro", "small", "tiny")
+
+
+def read(which: str, how: str = "lora", **changes: Any) -> Any:
+    values = option("model", which) | {"seed": 0}
+    if values["kind"] == "pretrained":
+        values["training"] = _tuples(option("model", f"training/{how}") | changes.pop("of_training", {}))
+        values["path"] = None if values["path"] == "???" else values["path"]
+    return TypeAdapter(ModelSpec).validate_python(values | changes)
+
+
+def _tuples(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_option_files_are_valid(name: str, tmp_path: Path) -> None:
+    if name in SCRATCH:
+        assert isinstance(read(name), ScratchModel)
+        return
+    assert isinstance(read(name, path=str(tmp_path)), PretrainedModel)
+    if name != "local":
+        spec = read(name)
+        assert spec.path is None and COMMIT.fullmatch(spec.revision) and spec.pinned
+
+
+@pytest.mark.parametrize("how", ["full", "lora", "qlora"])
+def test_ways_of_training(how: str) -> None:
+    assert read("qwen3_8b", how).training.kind == how
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hidden": 100, "heads": 8}, r"hidden 100 must be a multiple of 2 x heads \(8\)"),
+        ({"heads": 4, "kv_heads": 3}, r"heads 4 must be a multiple of kv_heads \(3\)"),
+        ({"architecture": "gpt2"}, "qwen3"),
+        ({"layers": 0}, "greater than or equal to 1"),
+        ({"id_init": "mean"}, "random"),
+        ({"training": None}, "not permitted"),
+    ],
+)
+def test_wrong_sizes_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        read("tiny", **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rank": 0}, "greater than or equal to 1"),
+        ({"dropout": 1.0}, "less than 1"),
+        ({"targets": ()}, "at least 1 item"),
+        ({"targets": ("all-linear", "q_proj")}, "stands alone"),
+        ({"new_tokens": "all"}, "matrices"),
+    ],
+)
+def test_wrong_adapters_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        read("qwen3_0_6b", of_training=changes)
+
+
+def test_a_model_without_a_source_is_refused() -> None:
+    with pytest.raises(ValidationError, match=r"path: has no value; give model\.path=FOLDER, or model\.name"):
+        read("local")
+    with pytest.raises(ValidationError, match=r"revision: has no value; give the commit of some/model .*=main takes"):
+        read("local", name="some/model")
+    assert not read("local", name="some/model", revision="main").pinned
+
+
+def test_a_path_without_a_model_is_a_problem(tmp_path: Path) -> None:
+    (problem,) = read("qwen3_0_6b", path=str(tmp_path)).problems()
+    assert problem.startswith(f"model.path: no model in '{tmp_path}'; give a Hugging Face folder")
+
+
+def test_without_network_or_cache_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    spec = read("qwen3_0_6b")
+    (problem,) = spec.problems()
+    assert "model.name: Qwen/Qwen3-0.6B at c1899de2" in problem and "model.path=FOLDER" in problem
+    assert f"hf download Qwen/Qwen3-0.6B --revision {spec.revision}" in problem
+    monkeypatch.setenv("HF_HUB_OFFLINE", "0")
+    assert spec.problems() == []
+
+
+@pytest.mark.parametrize(
+    ("library", "gpu", "reason"),
+    [(True, True, None), (False, True, r'pip install "refinepoi[qlora]"'), (True, False, "needs a CUDA GPU")],
+)
+def test_qlora_is_refused_where_it_cannot_run(
+    monkeypatch: pytest.MonkeyPatch, library: bool, gpu: bool, reason: str | None
+) -> None:
+    monkeypatch.setattr(specs.importlib.util, "find_spec", lambda _: object() if library else None)
+    monkeypatch.setattr(specs, "_has_gpu", lambda: gpu)
+    training = read("qwen3_8b", "qlora").training
+    assert isinstance(training, Qlora)
+    problems = training.problems()
+    assert (problems == []) == (reason is None)
+    assert reason is None or (reason in problems[0] and "model/training=lora" in problems[0])
