@@ -27,6 +27,7 @@ from refinepoi.grpo.spec import GrpoSpec
 from refinepoi.model.spec import ModelSpec
 from refinepoi.prompt.spec import PromptSpec
 from refinepoi.quantizer.spec import QuantizerSpec
+from refinepoi.ranker.spec import SCORES, RankerSpec
 from refinepoi.report.spec import ReportSpec
 from refinepoi.reward.spec import RewardSpec
 from refinepoi.sft.spec import SftSpec
@@ -46,6 +47,7 @@ class Experiment(Spec):
     seed: int = Field(ge=0, description="copied by interpolation into each part that draws")
     dataset: DatasetSpec
     evidence: EvidenceSpec
+    ranker: RankerSpec
     features: FeaturesSpec
     encoder: EncoderSpec
     quantizer: QuantizerSpec
@@ -94,6 +96,13 @@ class Experiment(Spec):
                 found.append(
                     f"{name}.precision: bfloat16 is several times slower on a CPU; give {name}.precision=float32"
                 )
+        if self.ranker.kind != "off" and shown > self.ranker.kept:
+            found.append(
+                f"prompt.candidates: {shown} are to be shown but ranker.kept is {self.ranker.kept}; raise ranker.kept"
+            )
+        scores = [name for name in getattr(self.prompt, "counters", ()) if name in SCORES]
+        if self.ranker.kind == "off" and scores:
+            found.append(f"prompt.counters: {', '.join(scores)} comes from a ranker; give ranker=trees or ranker=logit")
         if self.goal == "report" and not self.report.runs:
             found.append("report.runs: goal=report compares finished runs; give report.runs=[FOLDER,...]")
         return found

@@ -31,6 +31,7 @@ from refinepoi.features.stage import make_features
 from refinepoi.grpo.stage import train_grpo
 from refinepoi.prompt.stage import write_prompts
 from refinepoi.quantizer.stage import quantize
+from refinepoi.ranker.stage import rank_candidates
 from refinepoi.sft.stage import train_sft
 
 T = TypeVar("T", bound=Storable)
@@ -54,6 +55,13 @@ class Pipeline:
         return self._get("evidence", count_evidence, self.spec.evidence, self.trajectories)
 
     @cached_property
+    def ranked(self) -> Artifact[Evidence]:
+        """The same candidates as trees or a logit put them in order, each with its probability."""
+        if self.spec.ranker.kind == "off":
+            return self.evidence
+        return self._get("ranked", rank_candidates, self.spec.ranker, self.evidence, self.trajectories)
+
+    @cached_property
     def features(self) -> Artifact[Features]:
         """What training check-ins say of each place: category, location, hours, popularity."""
         return self._get("features", make_features, self.spec.features, self.trajectories)
@@ -71,14 +79,12 @@ class Pipeline:
     @cached_property
     def prompts(self) -> Artifact[Prompts]:
         """Each sample as text: memory, time, candidates with their evidence; the answer is a list of IDs."""
-        return self._get(
-            "prompts", write_prompts, self.spec.prompt, self.trajectories, self.evidence, self.semantic_ids
-        )
+        return self._get("prompts", write_prompts, self.spec.prompt, self.trajectories, self.ranked, self.semantic_ids)
 
     @cached_property
     def audit(self) -> Artifact[Audit]:
         """Leak tests and figures of the data: does anything trained or asked know what it must not? Stops if so."""
-        specs = self.spec.features, self.spec.encoder, self.spec.evidence, self.spec.prompt
+        specs = self.spec.features, self.spec.encoder, self.spec.evidence, self.spec.ranker, self.spec.prompt
         return self._get("audit", audit_data, *specs, self.trajectories, self.semantic_ids)
 
     @cached_property

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.audit.finding import Finding, find
@@ -18,23 +19,30 @@ from refinepoi.audit.leaks import with_checkins
 from refinepoi.core.seeding import generator
 from refinepoi.evidence.count import count
 from refinepoi.prompt.write import write_all
+from refinepoi.ranker.rank import rank
 
 if TYPE_CHECKING:
     from refinepoi.evidence.spec import EvidenceSpec
     from refinepoi.prompt.write import AnyPrompt
+    from refinepoi.ranker.spec import RankerSpec
 
 ASKED = 200
 """Held-out queries whose prompts are written again, one a user."""
 ASKED_IN_TRAINING = 8
 TRAINED = 400
-"""Training queries beside them, on which a prompt's bins are fitted."""
+"""Training queries beside them, on which a prompt's bins and a ranker are fitted."""
+ROUNDS = 5
 HOUR = 3600
 
 Rows = npt.NDArray[np.int64]
 
 
 def prompt_findings(
-    trajectories: Trajectories, evidence: "EvidenceSpec", prompt: "AnyPrompt", semantic_ids: SemanticIds
+    trajectories: Trajectories,
+    evidence: "EvidenceSpec",
+    ranker: "RankerSpec",
+    prompt: "AnyPrompt",
+    semantic_ids: SemanticIds,
 ) -> list[Finding]:
     """Evidence and prompt of a query stay when its target and all the user does afterwards are altered."""
     rng = generator(0, "audit", "queries")
@@ -43,7 +51,7 @@ def prompt_findings(
     early = rng.permutation(trajectories.query_rows("train"))[:TRAINED]
     groups = [(held_out, early), *training_queries(trajectories, rng)]
     for queries, others in groups:
-        counted, written = changes(trajectories, evidence, prompt, semantic_ids, queries, others)
+        counted, written = changes(trajectories, evidence, ranker, prompt, semantic_ids, queries, others)
         moved, told, asked = moved + counted, told + written, asked + len(queries)
     times = ", their times" if evidence.target_time == "hidden" else ""
     text = f"{asked} targets{times} and what follows altered, nothing moved"
@@ -56,6 +64,7 @@ def prompt_findings(
 def changes(
     trajectories: Trajectories,
     evidence: "EvidenceSpec",
+    ranker: "RankerSpec",
     prompt: "AnyPrompt",
     semantic_ids: SemanticIds,
     asked: Rows,
@@ -67,7 +76,7 @@ def changes(
     altered = alter_from_targets(sample, trajectories.queries["row"].to_numpy()[asked])
     if evidence.target_time == "hidden":
         altered = alter_times(altered, np.isin(kept, asked))
-    one, other = count(sample, evidence), count(altered, evidence)
+    one, other = (_evidence(data, evidence, ranker) for data in (sample, altered))
     moved = np.zeros(len(kept), bool)
     for before, after in ((one.candidates, other.candidates), (one.counters, other.counters)):
         moved |= (before != after).reshape(len(moved), -1).any(1)
@@ -78,6 +87,16 @@ def changes(
     ]
     mine = np.isin(kept, asked)
     return int(moved[mine].sum()), int((texts[0] != texts[1])[mine].sum())
+
+
+def _evidence(trajectories: Trajectories, spec: "EvidenceSpec", ranker: "RankerSpec") -> Evidence:
+    """What prompts read. A few rounds of boosting judge a ranker's code as well as all of them."""
+    counted = count(trajectories, spec)
+    if ranker.kind == "off":
+        return counted
+    if ranker.kind == "trees":
+        ranker = ranker.model_copy(update={"rounds": min(ranker.rounds, ROUNDS)})
+    return rank(ranker, counted, trajectories, threads=1)[0]
 
 
 def held_out_queries(trajectories: Trajectories, rng: np.random.Generator) -> Rows:

@@ -18,6 +18,7 @@ from refinepoi.encoder.spec import EncoderSpec
 from refinepoi.evidence.spec import EvidenceSpec
 from refinepoi.features.spec import FeaturesSpec
 from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, QuestionPrompt
+from refinepoi.ranker.spec import LogitRanker, NoRanker, TreesRanker
 
 if TYPE_CHECKING:
     from refinepoi.audit.finding import Finding
@@ -52,15 +53,16 @@ def tell(audit: Artifact[Audit], tracker: Tracker) -> None:
         raise LeakError("\n".join([f"{len(failed)} leak tests failed; see {page}", *failed]))
 
 
-JUDGED = ("audit", "artifacts", "dataset", "features", "encoder", "evidence", "prompt")
+JUDGED = ("audit", "artifacts", "dataset", "features", "encoder", "evidence", "ranker", "prompt")
 
 
-@stage(version=2, makes=Audit, name="audit_data", judges=JUDGED, tell=tell)
+@stage(version=3, makes=Audit, name="audit_data", judges=JUDGED, tell=tell)
 def audit_data(
     context: Context,
     features: FeaturesSpec,
     encoder: EncoderSpec,
     evidence: EvidenceSpec,
+    ranker: NoRanker | TreesRanker | LogitRanker,
     prompt: CompactPrompt | EvidencePrompt | QuestionPrompt,
     trajectories: Artifact[Trajectories],
     semantic_ids: Artifact[SemanticIds],
@@ -73,7 +75,7 @@ def audit_data(
 
     visits = trajectories.load()
     findings = split_findings(visits) + training_findings(visits, features, encoder)
-    findings += prompt_findings(visits, evidence, prompt, semantic_ids.load())
+    findings += prompt_findings(visits, evidence, ranker, prompt, semantic_ids.load())
     content = content_of(visits, findings)
     Audit(content).save(context.folder)
     (context.folder / "pictures").mkdir(exist_ok=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from refinepoi.artifacts.evidence import Evidence
-from refinepoi.baseline.logit import Floats, Ints
+from refinepoi.ranker.logit import Floats, Ints
 
 FREQUENCY_BACK_OFF = 0.01  # of a visit at the target's hour: frequency decides only between equals
 

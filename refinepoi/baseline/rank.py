@@ -14,9 +14,11 @@ import polars as pl
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.predictions import RANKS, TABLE, Predictions
 from refinepoi.artifacts.trajectories import SPLITS, Trajectories
-from refinepoi.baseline.logit import Floats, Ints, Logit, fit
 from refinepoi.baseline.spec import LogitSpec
-from refinepoi.core.seeding import generator
+from refinepoi.ranker import trees
+from refinepoi.ranker.crossfit import folds_by_user, newest
+from refinepoi.ranker.logit import Floats, Ints, Logit, fit
+from refinepoi.ranker.spec import BoostingSpec
 from refinepoi.ranking import expected_rank
 
 
@@ -30,6 +32,7 @@ class Board:
     tables: list[pl.DataFrame] = field(default_factory=list)
     ranks: list[pl.DataFrame] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)  # of fitted trees, by method
 
     def __post_init__(self) -> None:
         self.targets = self.trajectories.queries["target"].to_numpy()
@@ -86,9 +89,8 @@ def add_logit(board: Board, method: str, spec: LogitSpec, folds: int, seed: int)
     evidence, trajectories = board.evidence, board.trajectories
     counters = spec.counters or evidence.names
     train, validation, test = (trajectories.query_rows(split) for split in SPLITS)
-    train = train[len(train) - min(spec.train_samples, len(train)) :]
-    users = trajectories.queries["user"].to_numpy()
-    fold = generator(seed, "folds").permutation(trajectories.users.height)[users] % folds
+    train = newest(train, spec.train_samples)
+    fold = folds_by_user(trajectories, folds, seed)
 
     def fitted(rows: Ints) -> Logit:
         return fit(evidence, rows, board.position[rows], counters, spec.l2)
@@ -102,4 +104,15 @@ def add_logit(board: Board, method: str, spec: LogitSpec, folds: int, seed: int)
     model = fitted(np.concatenate([train, validation]))
     rows = np.concatenate([validation, test])
     board.add(method, rows, np.concatenate([scores, model.scores(evidence, test)]), counts=False)
+    return model
+
+
+def add_trees(board: Board, method: str, spec: BoostingSpec, threads: int) -> trees.Trees:
+    """Fit on the newest training queries, rank validation and test."""
+    train, validation, test = (board.trajectories.query_rows(split) for split in SPLITS)
+    taught = newest(train, spec.samples)
+    model = trees.fit(spec, board.evidence, taught, board.position[taught], threads)
+    rows = np.concatenate([validation, test])
+    board.add(method, rows, model.scores(board.evidence, rows), counts=False)
+    board.texts[method] = model.text
     return model

@@ -1,12 +1,15 @@
 """BaselineSpec: the rankers of the table and what the fitted ones read."""
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
 from refinepoi.core.spec import Count, Positive, Spec
+from refinepoi.ranker.spec import BoostingSpec
 
 COUNTING = ("popularity", "user_frequency", "user_markov", "hour_frequency")
+
+TREES = "trees"
 
 
 class LogitSpec(Spec):
@@ -18,17 +21,28 @@ class LogitSpec(Spec):
     l2: Positive = Field(description="penalty on the weights of the standardised features, in samples")
 
 
+class NoTrees(Spec):
+    kind: Literal["off"]
+
+
+class Trees(BoostingSpec):
+    """LightGBM's lambdarank, fitted on training queries."""
+
+    kind: Literal["lightgbm"]
+
+
 class BaselineSpec(Spec):
     counting: tuple[Literal["popularity", "user_frequency", "user_markov", "hour_frequency"], ...]
     hour_counter: str = Field(description="the evidence's counter that hour_frequency ranks by")
     logits: dict[str, LogitSpec]
+    trees: Annotated[NoTrees | Trees, Field(discriminator="kind")]
     folds: int = Field(ge=2, description="validation figures of the logits: fitted on the users of the other folds")
     kept: Count = Field(description="places of each list that are stored")
     seed: int = Field(ge=0)
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        twice = sorted(set(self.logits) & set(COUNTING))
+        twice = sorted(set(self.logits) & {*COUNTING, TREES})
         if twice:
-            raise ValueError(f"logits: {', '.join(twice)} is the name of a counting ranker; rename it")
+            raise ValueError(f"logits: {', '.join(twice)} is the name of another ranker; rename it")
         return self

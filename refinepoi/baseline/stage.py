@@ -1,4 +1,4 @@
-"""rank_by_counting: Evidence, Trajectories -> Predictions of every ranker of the table."""
+"""rank_by_counting: Evidence, Trajectories -> Predictions of every ranker of the table; beside them trees as text."""
 
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.predictions import Predictions
@@ -7,10 +7,13 @@ from refinepoi.baseline.spec import BaselineSpec
 from refinepoi.core.stage import Artifact, Context, stage
 
 
-@stage(version=1, makes=Predictions, name="rank_by_counting")
+@stage(version=2, makes=Predictions, name="rank_by_counting")
 def rank_by_counting(
     context: Context, spec: BaselineSpec, evidence: Artifact[Evidence], trajectories: Artifact[Trajectories]
 ) -> None:
     from refinepoi.baseline.table import rank_all
 
-    rank_all(spec, evidence.load(), trajectories.load(), context.progress).save(context.folder)
+    board = rank_all(spec, evidence.load(), trajectories.load(), context.runtime.threads, context.progress)
+    board.predictions().save(context.folder)
+    for method, text in board.texts.items():
+        (context.folder / f"{method}.txt").write_text(text, encoding="utf-8")

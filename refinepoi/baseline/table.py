@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 
 from refinepoi.artifacts.evidence import Evidence
-from refinepoi.artifacts.predictions import Predictions
 from refinepoi.artifacts.trajectories import SPLITS, Trajectories
 from refinepoi.baseline.counting import hour_frequency, user_frequency, user_markov
-from refinepoi.baseline.rank import Board, add_logit
-from refinepoi.baseline.spec import BaselineSpec
+from refinepoi.baseline.rank import Board, add_logit, add_trees
+from refinepoi.baseline.spec import TREES, BaselineSpec
 from refinepoi.core.errors import UserError
 
 COUNTED = "whole catalogue; ties at the expected rank, a count of 0 ties with every POI never counted"
@@ -21,16 +20,25 @@ def rank_all(
     spec: BaselineSpec,
     evidence: Evidence,
     trajectories: Trajectories,
+    threads: int,
     progress: Callable[[list[str]], Iterable[str]] = iter,
-) -> Predictions:
+) -> Board:
+    """The rankers' lists, `Board.predictions()`, and the text of fitted trees."""
     check_names(spec, evidence)
     board = Board(trajectories, evidence, spec.kept)
     hidden = evidence.facts["target_time"] == "hidden"
     rows = np.concatenate([trajectories.query_rows(split) for split in SPLITS[1:]])
-    for method in progress([*spec.counting, *spec.logits]):
+    for method in progress([*spec.counting, *spec.logits, *[TREES] * (spec.trees.kind != "off")]):
         needs_time = method == "hour_frequency" or (method in spec.logits and spec.logits[method].needs_time)
         if needs_time and hidden:
             board.facts[method] = {"left_out": "needs the target's time, which the evidence hides"}
+        elif spec.trees.kind != "off" and method == TREES:
+            trees = add_trees(board, TREES, spec.trees, threads)
+            board.facts[method] = {
+                "ranks_over": FITTED,
+                "fitted_on": {"split": "train", "newest_samples": spec.trees.samples},
+                "gains": trees.gains(),
+            }
         elif method in spec.logits:
             logit = spec.logits[method]
             model = add_logit(board, method, logit, spec.folds, spec.seed)
@@ -54,7 +62,7 @@ def rank_all(
                     "hour_frequency": hour_frequency(spec.hour_counter),
                 }[method]
                 board.add(method, rows, score(evidence, rows), counts=True)
-    return board.predictions()
+    return board
 
 
 def check_names(spec: BaselineSpec, evidence: Evidence) -> None:

@@ -4,6 +4,7 @@ report, which reads finished runs."""
 GOALS = {
     "trajectories": "cleaned, split check-ins with the samples of the protocol, and a data report",
     "evidence": "candidates of every sample and what counting knows of them",
+    "ranked": "the candidates as trees or a logit put them in order (ranker=trees), with their probabilities",
     "features": "what training check-ins say of each POI",
     "embeddings": "contrastive encoder trained; one vector a POI",
     "semantic_ids": "hierarchical SOM trained; one grid coordinate a level for each POI, with maps",

@@ -44,6 +44,12 @@ def fit_edges(values: npt.NDArray[np.float32], bins: int) -> npt.NDArray[np.floa
     return edges[edges > positive.min()]
 
 
+def probability_edges(bins: int) -> npt.NDArray[np.float64]:
+    """Inner edges for probabilities: half octaves below 1, whatever the data. What a ranker learned from one query's
+    answer must not move the words of that query's own prompt, as edges fitted on all training queries would."""
+    return np.asarray(2.0 ** (-np.arange(bins - 2, 0, -1) / 2))
+
+
 def quantise(values: npt.NDArray[np.float32], edges: npt.NDArray[np.float64]) -> IntArray:
     """Bin of each value, same shape: 0 for zero, 1 + number of edges at or below it otherwise."""
     found = 1 + np.searchsorted(edges, values.astype(np.float64), side="right")

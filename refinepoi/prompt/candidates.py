@@ -8,7 +8,7 @@ import numpy as np
 
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.core.seeding import generator
-from refinepoi.prompt.bins import Edges, check_counters, fit_edges, quantise
+from refinepoi.prompt.bins import Edges, check_counters, fit_edges, probability_edges, quantise
 from refinepoi.prompt.pieces import IntArray, Pieces
 from refinepoi.prompt.spec import EvidencePrompt, QuestionPrompt
 
@@ -74,5 +74,6 @@ def fit_bins(spec: EvidencePrompt | QuestionPrompt, evidence: Evidence, train: I
     pois, edges = evidence.candidates[train, :shown], {}
     for name in spec.counters:
         values = np.where(pois >= 0, evidence.counters[:, :shown, evidence.names.index(name)][train], 0)
-        edges[name] = fit_edges(values, spec.bins)
+        likely = name in evidence.facts.get("probabilities", ())
+        edges[name] = probability_edges(spec.bins) if likely else fit_edges(values, spec.bins)
     return edges

@@ -31,6 +31,7 @@ METHOD = {  # (history, target time, method): Acc@1, Acc@5, Acc@10, MRR
 
 def settings(root: Path, group: str, option: str, **changes: Any) -> str:
     tree = yaml.safe_load((root / "conf" / group / f"{option}.yaml").read_text(encoding="utf-8"))
+    tree.pop("defaults", None)
     return json.dumps(tree | changes)
 
 
@@ -51,8 +52,10 @@ def test_figures_of_the_method(root: Path, nyc: Trajectories, history: str, targ
     )
     logits = yaml.safe_load((root / "conf/baseline/default.yaml").read_text(encoding="utf-8"))["logits"]
     del logits["counters_rich"]
-    spec = BaselineSpec.model_validate_json(settings(root, "baseline", "default", seed=0, logits=logits))
-    ranks = rank_all(spec, evidence, nyc).ranks
+    spec = BaselineSpec.model_validate_json(
+        settings(root, "baseline", "default", seed=0, logits=logits, trees={"kind": "off"})
+    )
+    ranks = rank_all(spec, evidence, nyc, threads=1).predictions().ranks
     test = nyc.query_rows("test")
     assert (len(nyc.query_rows("validation")), len(test)) == (1400, 1348)
     for (_, _, method), expected in {k: v for k, v in METHOD.items() if k[:2] == (history, target_time)}.items():

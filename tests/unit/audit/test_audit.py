@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
 from refinepoi.audit import leaks, prompts
@@ -55,7 +56,7 @@ def status(findings: list[Finding]) -> dict[str, str]:
 
 def test_an_honest_city_passes(city: Any, visits: Trajectories, ids: SemanticIds) -> None:
     findings = split_findings(visits) + training_findings(visits, city.features, city.encoder)
-    findings += prompt_findings(visits, city.evidence, city.prompt, ids)
+    findings += prompt_findings(visits, city.evidence, city.ranker, city.prompt, ids)
     assert len(findings) == 10 and set(status(findings).values()) == {"passed"}, findings
 
 
@@ -97,7 +98,7 @@ def test_evidence_and_prompts_that_know_the_target_are_found(
         return evidence
 
     monkeypatch.setattr(prompts, "count", leaky)
-    assert set(status(prompt_findings(visits, city.evidence, city.prompt, ids)).values()) == {"failed"}
+    assert set(status(prompt_findings(visits, city.evidence, city.ranker, city.prompt, ids)).values()) == {"failed"}
     monkeypatch.setattr(prompts, "count", honest)
     write = prompts.write_all
 
@@ -107,10 +108,29 @@ def test_evidence_and_prompts_that_know_the_target_are_found(
         return replace(made, table=made.table.with_columns(prompt=text))
 
     monkeypatch.setattr(prompts, "write_all", telling)
-    assert status(prompt_findings(visits, city.evidence, city.prompt, ids)) == {
+    assert status(prompt_findings(visits, city.evidence, city.ranker, city.prompt, ids)) == {
         "evidence is causal": "passed",
         "the target is not in its own prompt": "failed",
     }
+
+
+def test_a_ranker_that_saw_the_answers_is_found(
+    city: Any, visits: Trajectories, ids: SemanticIds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["ranker=trees", "prompt.counters=[ranker_score]"]
+    experiment = check(words, multirun=False).jobs[0].experiment
+    specs = city.evidence, experiment.ranker, experiment.prompt
+    assert set(status(prompt_findings(visits, *specs, ids)).values()) == {"passed"}
+    honest = prompts.rank
+
+    def overfitted(spec: Any, evidence: Evidence, data: Trajectories, **rest: Any) -> Any:
+        ranked, models = honest(spec, evidence, data, **rest)
+        ranked.counter("ranker_score")[:] = ranked.candidates == data.queries["target"].to_numpy()[:, None]
+        return ranked, models
+
+    monkeypatch.setattr(prompts, "rank", overfitted)
+    found = status(prompt_findings(visits, *specs, ids))
+    assert found == {"evidence is causal": "passed", "the target is not in its own prompt": "failed"}
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -125,21 +145,23 @@ def test_a_leak_of_one_split_only_is_found(
         return evidence
 
     monkeypatch.setattr(prompts, "count", leaky)
-    assert status(prompt_findings(visits, city.evidence, city.prompt, ids))["evidence is causal"] == "failed"
+    assert (
+        status(prompt_findings(visits, city.evidence, city.ranker, city.prompt, ids))["evidence is causal"] == "failed"
+    )
 
 
 def test_a_hidden_time_that_is_told_is_found(
     city: Any, visits: Trajectories, ids: SemanticIds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hidden = city.evidence.model_copy(update={"target_time": "hidden"})
-    assert set(status(prompt_findings(visits, hidden, city.prompt, ids)).values()) == {"passed"}
+    assert set(status(prompt_findings(visits, hidden, city.ranker, city.prompt, ids)).values()) == {"passed"}
     honest = prompts.count
 
     def telling(data: Trajectories, spec: Any) -> Any:
         return replace(honest(data, city.evidence), facts=honest(data, spec).facts)
 
     monkeypatch.setattr(prompts, "count", telling)
-    assert status(prompt_findings(visits, hidden, city.prompt, ids))["evidence is causal"] == "failed"
+    assert status(prompt_findings(visits, hidden, city.ranker, city.prompt, ids))["evidence is causal"] == "failed"
     monkeypatch.setattr(prompts, "count", honest)
     write = prompts.write_all
 
@@ -149,9 +171,9 @@ def test_a_hidden_time_that_is_told_is_found(
         return replace(made, table=made.table.with_columns(prompt=pl.format("{} h{}", "prompt", hours)))
 
     monkeypatch.setattr(prompts, "write_all", clock)
-    found = status(prompt_findings(visits, hidden, city.prompt, ids))
+    found = status(prompt_findings(visits, hidden, city.ranker, city.prompt, ids))
     assert found["the target is not in its own prompt"] == "failed"
-    assert set(status(prompt_findings(visits, city.evidence, city.prompt, ids)).values()) == {"passed"}
+    assert set(status(prompt_findings(visits, city.evidence, city.ranker, city.prompt, ids)).values()) == {"passed"}
 
 
 def test_features_of_a_test_city_are_not_fitted_on(city: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -334,7 +356,7 @@ def test_a_failed_audit_can_be_read_and_is_never_passed_over(
         folder.mkdir()
         value.save(folder)
         inputs.append(Artifact(type(value).__name__, "key", folder, type(value)))
-    arguments = [city.features, city.encoder, city.evidence, city.prompt, *inputs]
+    arguments = [city.features, city.encoder, city.evidence, city.ranker, city.prompt, *inputs]
     store = Store(tmp_path / "store", city.runtime)
     first = store.get(audit_data, arguments, "audit")
     assert first.load().content["protocol"]["dataset"] == "city"

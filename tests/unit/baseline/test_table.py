@@ -10,7 +10,7 @@ from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.predictions import Predictions
 from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
 from refinepoi.baseline.spec import BaselineSpec
-from refinepoi.baseline.table import rank_all
+from refinepoi.baseline.table import rank_all as fill_board
 from refinepoi.core.errors import UserError
 
 PLACES = 10
@@ -23,11 +23,16 @@ def spec(**changes: Any) -> BaselineSpec:
         "counting": ("popularity", "user_frequency", "user_markov", "hour_frequency"),
         "hour_counter": "user_hour_2h",
         "logits": {"d": logit, "e": logit | {"counters": NAMES, "needs_time": True}},
+        "trees": {"kind": "off"},
         "folds": 3,
         "kept": 3,
         "seed": 0,
     }
     return BaselineSpec.model_validate(values | changes)
+
+
+def rank_all(spec: BaselineSpec, evidence: Evidence, trajectories: Trajectories) -> Predictions:
+    return fill_board(spec, evidence, trajectories, threads=1).predictions()
 
 
 def trajectories(targets: list[int], users: list[int], splits: list[int]) -> Trajectories:
@@ -128,5 +133,5 @@ def test_unknown_counters_are_refused_by_name() -> None:
     logit = {"counters": ("user_conut",), "needs_time": False, "train_samples": 0, "l2": 1.0}
     with pytest.raises(UserError, match=r"baseline\.logits\.x\.counters: the evidence has no counter user_conut"):
         rank_all(spec(logits={"x": logit}), *many())
-    with pytest.raises(ValueError, match="counting ranker"):
+    with pytest.raises(ValueError, match="another ranker"):
         spec(logits={"popularity": logit})

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from refinepoi.core.errors import UserError
-from refinepoi.prompt.bins import check_counters, fit_edges, prefixes, quantise
+from refinepoi.prompt.bins import check_counters, fit_edges, prefixes, probability_edges, quantise
 
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # shared cores
 
@@ -56,3 +56,9 @@ def test_unknown_and_repeated_counters_are_refused(world) -> None:  # type: igno
         check_counters(("user_count", "nonsense"), world.evidence)
     with pytest.raises(UserError, match="given twice"):
         check_counters(("user_count", "user_count"), world.evidence)
+
+
+def test_probabilities_are_told_apart_by_half_octaves() -> None:
+    values = np.array([0.0, 1e-9, 0.49, 0.51, 0.7, 0.72, 1.0], np.float32)
+    assert quantise(values, probability_edges(6)).tolist() == [0, 1, 3, 4, 4, 5, 5]
+    assert len(probability_edges(2)) == 0

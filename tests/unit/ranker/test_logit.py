@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from refinepoi.artifacts.evidence import Evidence
-from refinepoi.baseline.logit import features, fit
+from refinepoi.ranker.logit import features, fit
 
 NAMES = ("a", "b", "c")
 

@@ -1,0 +1,63 @@
+"""Scores for every query, none by a model that saw the query's own answer.
+
+Validation and test queries are scored by a fit on training queries alone. A training query is scored by a fit on the
+users of the other folds: by user, because a later query of the same user carries the earlier one's target in its
+counters, and because neighbouring queries of one trajectory are near copies. No column names a user, so such scores are
+distributed as those of validation.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.trajectories import Trajectories
+from refinepoi.core.seeding import generator
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+class Model(Protocol):
+    def scores(self, evidence: Evidence, queries: Ints) -> Floats: ...
+
+
+Fit = Callable[[Ints, Ints], Model]
+"""(query numbers, positions of their targets) -> model."""
+
+
+def folds_by_user(trajectories: Trajectories, folds: int, seed: int) -> Ints:
+    """Fold of each query, [Q]: all queries of a user in one."""
+    users = trajectories.queries["user"].to_numpy()
+    return np.asarray(generator(seed, "folds").permutation(trajectories.users.height)[users] % folds)
+
+
+def newest(queries: Ints, samples: int) -> Ints:
+    """The last `samples` of queries in the order of time."""
+    return queries[max(len(queries) - samples, 0) :]
+
+
+def cross_fit(
+    fit: Fit,
+    evidence: Evidence,
+    trajectories: Trajectories,
+    samples: int,
+    folds: int,
+    seed: int,
+    progress: Callable[[list[int]], Iterable[int]] = iter,
+) -> tuple[Floats, list[Model]]:
+    """[Q, C] scores; the models of the folds, then the one of all training queries."""
+    position = evidence.position(trajectories.queries["target"].to_numpy())
+    fold = folds_by_user(trajectories, folds, seed)
+    train = trajectories.query_rows("train")
+    rest = np.setdiff1d(np.arange(trajectories.queries.height), train)
+    scores = np.zeros(evidence.candidates.shape)
+    models: list[Model] = []
+    for number in progress([*range(folds), folds]):
+        taught = newest(train[fold[train] != number], samples)  # no query is of fold `folds`
+        asked = train[fold[train] == number] if number < folds else rest
+        models.append(fit(taught, position[taught]))
+        scores[asked] = models[-1].scores(evidence, asked)
+    return scores, models

@@ -1,0 +1,57 @@
+"""A ranker's spec at work: fit, cross-fit, put in order; and how good the order is, by split."""
+
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import numpy as np
+
+from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.trajectories import Trajectories
+from refinepoi.core.errors import UserError
+from refinepoi.ranker import logit, trees
+from refinepoi.ranker.crossfit import Fit, Model, cross_fit
+from refinepoi.ranker.order import reorder
+from refinepoi.ranker.spec import LogitRanker, TreesRanker
+from refinepoi.ranking import reciprocal_rank
+
+
+def rank(
+    spec: TreesRanker | LogitRanker,
+    evidence: Evidence,
+    trajectories: Trajectories,
+    threads: int,
+    progress: Callable[[list[int]], Iterable[int]] = iter,
+) -> tuple[Evidence, list[Model]]:
+    """The evidence in the ranker's order; the models of the folds, then the one of all training queries."""
+    scores, models = cross_fit(
+        fitter(spec, evidence, threads), evidence, trajectories, spec.samples, spec.folds, spec.seed, progress
+    )
+    facts = {"settings": spec.model_dump(mode="json"), "training": "cross-fitted by user"}
+    if isinstance(last := models[-1], trees.Trees):
+        facts["gains"] = last.gains()
+    return reorder(evidence, scores, spec.temperature, spec.kept, facts), models
+
+
+def fitter(spec: TreesRanker | LogitRanker, evidence: Evidence, threads: int) -> Fit:
+    if isinstance(spec, TreesRanker):
+        return partial(trees.fit, spec, evidence, threads=threads)
+    unknown = [name for name in spec.counters if name not in evidence.names]
+    if unknown:
+        known = ", ".join(evidence.names)
+        raise UserError(f"ranker.counters: the evidence has no counter {', '.join(unknown)}; it has {known}")
+    return partial(logit.fit, evidence, counters=spec.counters or evidence.names, l2=spec.l2)
+
+
+def quality(evidence: Evidence, trajectories: Trajectories) -> dict[str, float]:
+    """MRR of the order and mean log-probability of the target where it is a candidate; training and validation."""
+    position = evidence.position(trajectories.queries["target"].to_numpy())
+    likely = np.take_along_axis(evidence.counter("ranker_score"), np.maximum(position, 0)[:, None], 1)[:, 0]
+    found = {}
+    for split in ("train", "validation"):
+        rows = trajectories.query_rows(split)
+        there = rows[position[rows] >= 0]
+        if len(there):
+            rank = np.where(position[rows] >= 0, position[rows] + 1.0, np.inf)
+            found[f"{split}_mrr"] = float(reciprocal_rank(rank).mean())
+            found[f"{split}_log_likelihood"] = float(np.log(np.maximum(likely[there], 1e-12)).mean())
+    return found

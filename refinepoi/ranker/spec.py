@@ -1,0 +1,60 @@
+"""RankerSpec: what puts the candidates of a query in order before a prompt shows them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from refinepoi.core.spec import Count, NonNegative, Positive, Spec
+
+Samples = Annotated[int, Field(ge=1, description="fitted on so many newest training queries")]
+Folds = Annotated[int, Field(ge=2, description="training queries are scored by a fit on the users of the other folds")]
+Temperature = Annotated[float, Field(gt=0, description="score / temperature is the logarithm of a probability")]
+Kept = Annotated[int, Field(ge=1, description="candidates of a query that are kept, best first")]
+
+
+class BoostingSpec(Spec):
+    """Gradient-boosted trees (LightGBM) over counters and facts of the query."""
+
+    rounds: Count
+    leaves: int = Field(ge=2)
+    learning_rate: Positive
+    feature_fraction: float = Field(gt=0, le=1, description="columns each tree may split on")
+    min_leaf: Count = Field(description="candidates in a leaf")
+    l2: NonNegative
+    bagging: float = Field(gt=0, le=1, description="share of the queries each tree sees")
+    truncation: Count = Field(description="pairs count whose better place is among so many first")
+    candidates: Count = Field(description="of each training query so many, in the order of the evidence")
+    parts: bool = Field(description="each counter also as its part of the sum over the query's candidates")
+    samples: Samples
+    seed: int = Field(ge=0)
+
+
+class NoRanker(Spec):
+    """The order of the evidence stays."""
+
+    kind: Literal["off"]
+
+
+class TreesRanker(BoostingSpec):
+    kind: Literal["trees"]
+    folds: Folds
+    temperature: Temperature
+    kept: Kept
+
+
+class LogitRanker(Spec):
+    """A conditional logit: two weights for each counter. Its scores are log-probabilities as they are."""
+
+    kind: Literal["logit"]
+    counters: tuple[str, ...] = Field(description="names of the evidence; none: all of them")
+    samples: Samples
+    l2: Positive
+    folds: Folds
+    temperature: Temperature
+    kept: Kept
+    seed: int = Field(ge=0)
+
+
+RankerSpec = Annotated[NoRanker | TreesRanker | LogitRanker, Field(discriminator="kind")]
+SCORES: tuple[str, ...] = ("ranker_score", "ranker_lead")
+"""Counters a ranker adds: probability within the query's candidates, and that over the best candidate's."""

@@ -1,0 +1,137 @@
+"""What a ranker may not see changes nothing; probabilities and orders agree."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from options import option
+
+from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.trajectories import Trajectories
+from refinepoi.core.errors import UserError
+from refinepoi.dataset.stage import trajectories_of
+from refinepoi.evidence.count import count
+from refinepoi.launching.composition import check
+from refinepoi.ranker.crossfit import folds_by_user
+from refinepoi.ranker.order import probabilities, reorder
+from refinepoi.ranker.rank import quality, rank
+from refinepoi.ranker.spec import LogitRanker, TreesRanker
+
+KINDS = ("trees", "logit")
+
+
+def settings(kind: str, **changes: Any) -> TreesRanker | LogitRanker:
+    small = {"rounds": 8, "min_leaf": 5, "feature_fraction": 1.0} if kind == "trees" else {}
+    spec = option("ranker", kind) | small | {"samples": 800, "folds": 3, "kept": 12, "seed": 0} | changes
+    return (TreesRanker if kind == "trees" else LogitRanker).model_validate({**spec, **tuples(spec)})
+
+
+def tuples(spec: dict[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) for key, value in spec.items() if isinstance(value, list)}
+
+
+@pytest.fixture(scope="module")
+def visits() -> Trajectories:
+    small = ["dataset.city.users=30", "dataset.city.pois=60", "dataset.city.days=50", "tracking=off"]
+    return trajectories_of(check(small, multirun=False).jobs[0].experiment.dataset)
+
+
+@pytest.fixture(scope="module")
+def evidence(visits: Trajectories) -> Evidence:
+    spec = check(["evidence.candidates=32"], multirun=False).jobs[0].experiment.evidence
+    return count(visits, spec)
+
+
+def other_targets(visits: Trajectories, which: np.ndarray) -> Trajectories:
+    """The same evidence is asked, but some answers are others: leaks show as moved scores."""
+    row = visits.queries["row"].to_numpy()[which]
+    poi = visits.checkins["poi"].to_numpy().copy()
+    poi[row] = (poi[row] + 1) % visits.pois.height
+    target = pl.Series("target", poi[visits.queries["row"].to_numpy()], pl.Int32)
+    checkins = visits.checkins.with_columns(pl.Series("poi", poi, pl.Int32))
+    return replace(visits, checkins=checkins, queries=visits.queries.with_columns(target))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_query_is_scored_by_a_model_that_saw_its_users_answers(
+    kind: str, visits: Trajectories, evidence: Evidence
+) -> None:
+    spec = settings(kind)
+    before = rank(spec, evidence, visits, 1)[0]
+    users, train = visits.queries["user"].to_numpy(), visits.queries["split"].to_numpy() == 0
+    for user in (0, 7):
+        mine = train & (users == user)
+        after = rank(spec, evidence, other_targets(visits, np.flatnonzero(mine)), 1)[0]
+        np.testing.assert_array_equal(after.candidates[mine], before.candidates[mine])
+        np.testing.assert_array_equal(after.counters[mine], before.counters[mine])
+        assert not np.array_equal(after.counters[~train], before.counters[~train])  # they do teach the others
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_answers_of_validation_and_test_teach_nobody(kind: str, visits: Trajectories, evidence: Evidence) -> None:
+    held = np.flatnonzero(visits.queries["split"].to_numpy() > 0)
+    before, after = (rank(settings(kind), evidence, data, 1)[0] for data in (visits, other_targets(visits, held)))
+    np.testing.assert_array_equal(after.counters, before.counters)
+    np.testing.assert_array_equal(after.candidates, before.candidates)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_ranked_evidence_is_the_evidence_in_another_order(
+    kind: str, visits: Trajectories, evidence: Evidence
+) -> None:
+    ranked, models = rank(settings(kind, kept=32), evidence, visits, 1)
+    assert len(models) == 4 and ranked.names == (*evidence.names, "ranker_score", "ranker_lead")
+    np.testing.assert_array_equal(np.sort(ranked.candidates, 1), np.sort(evidence.candidates, 1))
+    for query in range(0, len(ranked.candidates), 97):
+        where = {poi: n for n, poi in enumerate(evidence.candidates[query].tolist())}
+        for n, poi in enumerate(ranked.candidates[query].tolist()):
+            if poi >= 0:
+                np.testing.assert_array_equal(ranked.counters[query, n, :-2], evidence.counters[query, where[poi]])
+    score, lead = ranked.counter("ranker_score"), ranked.counter("ranker_lead")
+    np.testing.assert_allclose(score.sum(1), 1.0, rtol=1e-5)
+    assert (np.diff(score, axis=1) <= 0).all() and (lead[:, 0] == 1).all() and (score[ranked.candidates < 0] == 0).all()
+    np.testing.assert_allclose(lead * score[:, :1], score, rtol=1e-5, atol=1e-9)
+    targets = visits.queries["target"].to_numpy()
+    validation = visits.query_rows("validation")
+    found = quality(ranked, visits)["validation_mrr"]
+    place = evidence.position(targets)[validation]
+    assert found > np.where(place >= 0, 1 / (place + 1.0), 0).mean() - 0.03  # no worse than the cheap order
+    short = rank(settings(kind, kept=5), evidence, visits, 1)[0]
+    np.testing.assert_array_equal(short.candidates, ranked.candidates[:, :5])
+    np.testing.assert_array_equal(short.counters, ranked.counters[:, :5])
+
+
+def test_probabilities_by_hand() -> None:
+    candidates = np.array([[3, 1, -1], [-1, -1, -1]], np.int32)
+    evidence = Evidence(candidates, np.zeros((2, 3, 0), np.float32), (), np.zeros((2, 0), np.float32), (), {})
+    scores = np.array([[0.0, 2 * np.log(3.0), 99.0], [1.0, 2.0, 3.0]])
+    np.testing.assert_allclose(probabilities(evidence, scores, 2.0), [[0.25, 0.75, 0], [0, 0, 0]])
+    ranked = reorder(evidence, scores, 2.0, 2, {})
+    assert ranked.candidates.tolist() == [[1, 3], [-1, -1]] and ranked.facts["candidates"] == 2
+    np.testing.assert_allclose(ranked.counters, [[[0.75, 1], [0.25, 1 / 3]], [[0, 0], [0, 0]]], rtol=1e-6)
+
+
+def test_folds_keep_users_together_and_are_even(visits: Trajectories) -> None:
+    fold, users = folds_by_user(visits, 3, 0), visits.queries["user"].to_numpy()
+    assert all(len(set(fold[users == user].tolist())) == 1 for user in np.unique(users))
+    assert set(fold.tolist()) == {0, 1, 2}
+
+
+def test_unknown_counters_are_refused_by_name(visits: Trajectories, evidence: Evidence) -> None:
+    with pytest.raises(UserError, match=r"ranker\.counters: the evidence has no counter user_conut"):
+        rank(settings("logit", counters=["user_conut"]), evidence, visits, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["prompt.counters=[ranker_score]"], "prompt.counters: ranker_score comes from a ranker"),
+        (["ranker=trees", "ranker.kept=15"], "prompt.candidates: 20 are to be shown but ranker.kept is 15"),
+    ],
+)
+def test_prompts_and_rankers_must_agree(words: list[str], line: str) -> None:
+    with pytest.raises(UserError, match=line):
+        check(words, multirun=False)
+    check(["ranker=logit", "prompt.counters=[ranker_score,ranker_lead]"], multirun=False)
