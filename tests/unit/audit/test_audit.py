@@ -129,8 +129,7 @@ def test_a_ranker_that_saw_the_answers_is_found(
         return ranked, models
 
     monkeypatch.setattr(prompts, "rank", overfitted)
-    found = status(prompt_findings(visits, *specs, ids))
-    assert found == {"evidence is causal": "passed", "the target is not in its own prompt": "failed"}
+    assert set(status(prompt_findings(visits, *specs, ids)).values()) == {"failed"}
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
