@@ -71,7 +71,12 @@ def read_adapter(model: PreTrainedModel, folder: Path, trainable: bool) -> PeftM
     """The base with the adapter of `folder`. The base has rows for all tokens."""
     model.name_or_path = model.config._name_or_path = ""
     with _calm():
-        return _completed(PeftModel.from_pretrained(model, folder, adapter_name=ADAPTER, is_trainable=trainable))
+        adapted = PeftModel.from_pretrained(model, folder, adapter_name=ADAPTER, is_trainable=trainable)
+    if not trainable:  # exact, and the whole matrix is not copied at each pass
+        for module in adapted.modules():
+            if isinstance(module, TrainableTokensWrapper):
+                module.token_adapter.merge()
+    return _completed(adapted)
 
 
 @torch.no_grad()
