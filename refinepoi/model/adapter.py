@@ -91,6 +91,11 @@ def merged(model: PeftModel) -> PreTrainedModel:
         fresh: PreTrainedModel = type(inner)(config)
     fresh.load_state_dict(weights, strict=False, assign=True)
     fresh.tie_weights()
+    computed = dict(inner.named_buffers())  # such as rotary frequencies: no part of a state dict
+    for name, buffer in [*fresh.named_buffers()]:
+        if buffer.is_meta:
+            owner, _, leaf = name.rpartition(".")
+            fresh.get_submodule(owner).register_buffer(leaf, computed[name], persistent=False)
     left = [name for name, value in fresh.state_dict().items() if value.is_meta]
     over = sorted(weights.keys() - fresh.state_dict().keys())
     if left or over:
