@@ -22,6 +22,7 @@ from refinepoi.dataset.spec import DatasetSpec
 from refinepoi.encoder.spec import EncoderSpec
 from refinepoi.evaluation.spec import EvaluationSpec
 from refinepoi.evidence.spec import EvidenceSpec
+from refinepoi.export.spec import ExportSpec
 from refinepoi.features.spec import FeaturesSpec
 from refinepoi.grpo.spec import GrpoSpec
 from refinepoi.model.spec import ModelSpec
@@ -58,6 +59,7 @@ class Experiment(Spec):
     grpo: GrpoSpec
     baseline: BaselineSpec
     evaluation: EvaluationSpec
+    export: ExportSpec
     report: ReportSpec
     tracking: TrackingSpec
     runtime: Runtime

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from refinepoi.artifacts.audit import Audit
 from refinepoi.artifacts.embeddings import Embeddings
 from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.export import Export
 from refinepoi.artifacts.features import Features
 from refinepoi.artifacts.metrics import Metrics
 from refinepoi.artifacts.policy import Policy
@@ -27,6 +28,7 @@ from refinepoi.encoder.stage import train_encoder
 from refinepoi.evaluation.stage import predict, score
 from refinepoi.evidence.stage import count_evidence
 from refinepoi.experiment import Experiment
+from refinepoi.export.stage import export_policy
 from refinepoi.features.stage import make_features
 from refinepoi.grpo.stage import train_grpo
 from refinepoi.prompt.stage import write_prompts
@@ -121,6 +123,13 @@ class Pipeline:
         """Acc@k, MRR, NDCG with intervals, for all methods in one table, and by strata."""
         ranked = self.predictions, self.warm_start_predictions, self.baselines
         return self._get("metrics", score, self.spec.evaluation.scoring, *ranked, self.trajectories, self.evidence)
+
+    @cached_property
+    def export(self) -> Artifact[Export]:
+        """The policy as a folder that needs nothing of refinepoi: weights, tokenizer, model card, ID table, example."""
+        shown = (self.metrics,) if self.spec.export.metrics else ()
+        inputs = self.policy, self.prompts, self.semantic_ids, self.trajectories, *shown
+        return self._get("export", export_policy, self.spec.export, *inputs)
 
     def _predict(self, name: str, policy: Artifact[Policy]) -> Artifact[Predictions]:
         return self._get(name, predict, self.spec.evaluation.decoding, policy, self.prompts, self.semantic_ids)

@@ -15,6 +15,7 @@ GOALS = {
     "predictions": "ranked lists of the policy",
     "baselines": "ranked lists of the counters",
     "metrics": "the table: everything",
+    "export": "the policy as a folder that transformers and vLLM load, with model card, ID table and example",
     "dashboard": "no artifact: the W&B workspace and report of tracking.project, with the panels to compare runs by",
     "report": "no artifact: a page and tables that compare finished runs, report.runs=[FOLDER,...]",
 }

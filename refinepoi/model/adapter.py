@@ -71,7 +71,12 @@ def read_adapter(model: PreTrainedModel, folder: Path, trainable: bool) -> PeftM
     """The base with the adapter of `folder`. The base has rows for all tokens."""
     model.name_or_path = model.config._name_or_path = ""
     with _calm():
-        return _completed(PeftModel.from_pretrained(model, folder, adapter_name=ADAPTER, is_trainable=trainable))
+        adapted = PeftModel.from_pretrained(model, folder, adapter_name=ADAPTER, is_trainable=trainable)
+    if not trainable:  # exact, and the whole matrix is not copied at each pass
+        for module in adapted.modules():
+            if isinstance(module, TrainableTokensWrapper):
+                module.token_adapter.merge()
+    return _completed(adapted)
 
 
 @torch.no_grad()
@@ -86,6 +91,11 @@ def merged(model: PeftModel) -> PreTrainedModel:
         fresh: PreTrainedModel = type(inner)(config)
     fresh.load_state_dict(weights, strict=False, assign=True)
     fresh.tie_weights()
+    computed = dict(inner.named_buffers())  # such as rotary frequencies: no part of a state dict
+    for name, buffer in [*fresh.named_buffers()]:
+        if buffer.is_meta:
+            owner, _, leaf = name.rpartition(".")
+            fresh.get_submodule(owner).register_buffer(leaf, computed[name], persistent=False)
     left = [name for name, value in fresh.state_dict().items() if value.is_meta]
     over = sorted(weights.keys() - fresh.state_dict().keys())
     if left or over:

@@ -98,15 +98,21 @@ def save(lm: LanguageModel, folder: Path) -> None:
 def save_merged(lm: LanguageModel, folder: Path) -> None:
     """Whole weights that need no base, config and tokenizer: a folder that any tool reads."""
     _quiet()
+    model = plain(lm)
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    lm.tokenizer.save_pretrained(folder)
+
+
+def plain(lm: LanguageModel) -> PreTrainedModel:
+    """The model itself, or the adapter merged into a copy of its base, with our generation settings."""
     model = lm.model
     if not isinstance(model, PreTrainedModel):
         from refinepoi.model.adapter import merged
 
         model = merged(model)
     _greedy(LanguageModel(model, lm.tokenizer))
-    folder.mkdir(parents=True, exist_ok=True)
-    model.save_pretrained(folder)
-    lm.tokenizer.save_pretrained(folder)
+    return model
 
 
 def _adapted(folder: Path, tokenizer: PreTrainedTokenizerBase, trainable: bool) -> LanguageModel:

@@ -15,6 +15,7 @@ from refinepoi.model.source import Base, require_weights
 from refinepoi.model.spec import PretrainedModel
 from refinepoi.model.tokenizer import id_token_numbers, prepare_foreign
 
+COMPUTE = torch.bfloat16  # in which 4-bit weights are unpacked and multiplied
 OFFLINE = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -59,17 +60,22 @@ def _four_bits() -> dict[str, Any]:
     """NF4 with double quantisation, as QLoRA has it; embeddings, head and norms stay float32."""
     from transformers import BitsAndBytesConfig
 
-    if not torch.cuda.is_available():
-        raise UserError("model.training: qlora needs a CUDA GPU and torch sees none; take model/training=lora")
     return {
         "quantization_config": BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
             bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=torch.bfloat16,
+            bnb_4bit_compute_dtype=COMPUTE,
         ),
-        "device_map": {"": int(os.environ.get("LOCAL_RANK", "0"))},
+        "device_map": {"": _gpu()},
     }
+
+
+def _gpu() -> int | str:
+    """The GPU of this process."""
+    if not torch.cuda.is_available():
+        raise UserError("model.training: qlora needs a CUDA GPU and torch sees none; take model/training=lora")
+    return int(os.environ.get("LOCAL_RANK", "0"))
 
 
 def _unreadable(folder: Path, setting: str, error: Exception) -> UserError:

@@ -47,6 +47,9 @@ def test_an_adapter_survives_saving_and_merging(prompts: Prompts, tmp_path: Path
 @EACH
 def test_merging_agrees_with_peft(prompts: Prompts, made: LanguageModel) -> None:
     train(made, prompts)
+    whole = LanguageModel(merged(made.model), made.tokenizer)  # type: ignore[arg-type]
+    trained = logits(made, prompts)
+    assert difference(trained, logits(whole, prompts)) <= 1e-5 * float(trained.abs().max())
     peft: Any = copy.deepcopy(made.model)
     theirs, ours = peft.merge_and_unload().state_dict(), merged(made.model).state_dict()  # type: ignore[arg-type]
     assert theirs.keys() == ours.keys()
