@@ -24,11 +24,12 @@ class Events:
     """The file's writing end. `None` (every rank but 0) writes nothing."""
 
     def __init__(self, file: Path | None) -> None:
-        self.stream = open(file, "a", encoding="utf-8", buffering=1) if file else None  # noqa: SIM115
+        self.file = file
 
     def tell(self, what: str, **values: Any) -> None:
-        if self.stream:
-            self.stream.write(json.dumps({"what": what, **values}) + "\n")
+        if self.file:
+            with open(self.file, "a", encoding="utf-8") as stream:
+                stream.write(json.dumps({"what": what, **values}) + "\n")
 
 
 class EventTracker(NoTracker):
