@@ -94,6 +94,10 @@ class Experiment(Spec):
                 found.append(
                     f"{name}.precision: bfloat16 is several times slower on a CPU; give {name}.precision=float32"
                 )
+        if self.grpo.kind == "train" and self.grpo.engine != "transformers" and self.runtime.device == "cpu":
+            found.append(
+                f"grpo.engine: {self.grpo.engine} needs a GPU (runtime.device=cpu); give grpo.engine=transformers"
+            )
         if self.goal == "report" and not self.report.runs:
             found.append("report.runs: goal=report compares finished runs; give report.runs=[FOLDER,...]")
         return found

@@ -50,6 +50,9 @@ class EventTracker(NoTracker):
     def table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
         self.events.tell("table", name=name.partition("/")[2], columns=columns, rows=rows)
 
+    def alert(self, title: str, text: str) -> None:
+        self.events.tell("alert", title=title, text=text)
+
 
 class EventLog(logging.Handler):
     """Our own log lines; what libraries say stays in the rank's log file."""
@@ -128,6 +131,8 @@ class Replay:
                 getattr(self.context.log, what)(values["name"], Path(values["path"]))
             case "table":
                 self.context.log.table(**values)
+            case "alert":
+                self.context.log.tracker.alert(**values)  # its line in the log comes as one
             case "progress":
                 self._progress(**values)
             case "log":
