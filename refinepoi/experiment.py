@@ -105,6 +105,10 @@ class Experiment(Spec):
         scores = [name for name in getattr(self.prompt, "counters", ()) if name in SCORES]
         if self.ranker.kind == "off" and scores:
             found.append(f"prompt.counters: {', '.join(scores)} comes from a ranker; give ranker=trees or ranker=logit")
+        if self.grpo.kind == "train" and self.grpo.engine != "transformers" and self.runtime.device == "cpu":
+            found.append(
+                f"grpo.engine: {self.grpo.engine} needs a GPU (runtime.device=cpu); give grpo.engine=transformers"
+            )
         if self.goal == "report" and not self.report.runs:
             found.append("report.runs: goal=report compares finished runs; give report.runs=[FOLDER,...]")
         return found

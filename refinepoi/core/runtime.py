@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from refinepoi.core.resources import usable_cores
-from refinepoi.core.spec import Count, Spec
+from refinepoi.core.spec import Count, Positive, Spec
 
 
 class Ddp(Spec):
@@ -34,10 +34,21 @@ class DeepSpeed(Spec):
 Strategy = Annotated[Ddp | Fsdp | DeepSpeed, Field(discriminator="kind")]
 
 
+class Vllm(Spec):
+    """Where and how large the vLLM engine of `grpo.engine` is."""
+
+    host: str = Field(min_length=1, description="of a server, started as in docs/scale.md")
+    port: int = Field(ge=1, le=65535)
+    timeout: Positive = Field(description="seconds to wait for the server")
+    memory: float = Field(gt=0, lt=1, description="colocated: share of the GPU's memory that vLLM takes")
+    sleep: bool = Field(description="colocated: free that memory during optimizer steps; waking costs time")
+
+
 class Runtime(Spec):
     device: Literal["auto", "cpu", "cuda"]
     processes: Count = Field(description="processes that train the language model together; 1: this one alone")
     strategy: Strategy = Field(description="how several processes share a model")
+    vllm: Vllm
     threads: int = Field(ge=0, description="torch threads of all processes together; 0: as many as there may be")
     workers: int = Field(ge=0, description="data loader processes")
     micro_batch: Count = Field(description="most sequences in one forward-backward pass of one process")

@@ -27,6 +27,8 @@ def _about_steps(spec: "GrpoTrain") -> Iterator[str]:
 
 
 def _about_sampling(spec: "GrpoTrain") -> Iterator[str]:
+    if spec.sampler != "free" and spec.engine != "transformers":
+        yield f"engine={spec.engine} does not go with sampler={spec.sampler}: use sampler=free, or engine=transformers"
     if spec.sampler != "free":
         for name, off in FREE_ONLY.items():
             value = getattr(spec, name)

@@ -5,6 +5,7 @@ from typing import Any
 
 from trl import GRPOConfig
 
+from refinepoi.core.runtime import Vllm
 from refinepoi.grpo.batching import Batching
 from refinepoi.grpo.spec import GrpoTrain
 
@@ -12,7 +13,13 @@ SCHEDULES = {"constant": "constant_with_warmup", "linear": "linear", "cosine": "
 
 
 def trainer_settings(
-    spec: GrpoTrain, batching: Batching, reward_weights: list[float], completion_length: int, work: Path, cpu: bool
+    spec: GrpoTrain,
+    batching: Batching,
+    reward_weights: list[float],
+    completion_length: int,
+    work: Path,
+    cpu: bool,
+    vllm: Vllm,
 ) -> GRPOConfig:
     """completion_length: tokens of a whole constrained list; the free sampler has its own limit."""
     return GRPOConfig(
@@ -59,8 +66,27 @@ def trainer_settings(
         reward_weights=reward_weights,
         disable_dropout=True,
         mask_truncated_completions=spec.mask_truncated_completions,
+        **_engine(spec, vllm),
         **_process(cpu, spec.precision),
     )
+
+
+def _engine(spec: GrpoTrain, vllm: Vllm) -> dict[str, Any]:
+    """Who samples. vLLM's answers come from weights of another rounding: TRL weighs them by the ratio, capped at 3."""
+    if spec.engine == "transformers":
+        return {"use_vllm": False}
+    return {
+        "use_vllm": True,
+        "vllm_mode": spec.engine.removeprefix("vllm_"),
+        "vllm_server_host": vllm.host,
+        "vllm_server_port": vllm.port,
+        "vllm_server_timeout": vllm.timeout,
+        "vllm_gpu_memory_utilization": vllm.memory,
+        "vllm_enable_sleep_mode": vllm.sleep,
+        "vllm_importance_sampling_correction": True,
+        "vllm_importance_sampling_mode": "token_truncate",
+        "vllm_importance_sampling_clip_max": 3.0,
+    }
 
 
 def _process(cpu: bool, precision: str) -> dict[str, Any]:

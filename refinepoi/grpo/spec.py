@@ -1,5 +1,6 @@
 """Settings of the GRPO stage, TRL's names where TRL has one. What does not go together is refused (`rules.py`)."""
 
+from importlib.util import find_spec
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -51,6 +52,14 @@ class AlertSpec(Spec):
         return self
 
 
+class ParitySpec(Spec):
+    """Before training, vLLM and transformers answer the same prompts: they must be the same policy (`parity.py`)."""
+
+    prompts: Count
+    same: Share = Field(description="least share of greedy tokens that must agree")
+    logprob: Positive = Field(description="largest mean difference of the tokens' log-probabilities, in nats")
+
+
 class GrpoTrain(Spec):
     kind: Literal["train"]
     seed: int = Field(ge=0)
@@ -61,6 +70,10 @@ class GrpoTrain(Spec):
     num_iterations: Count = Field(description="optimizer steps on each batch of answers")
 
     sampler: Literal["constrained", "free", "beams"]
+    engine: Literal["transformers", "vllm_colocate", "vllm_server"] = Field(
+        description="what makes the free sampler's answers; vLLM: GPUs"
+    )
+    parity: ParitySpec = Field(description="vLLM only")
     beam_items: Count = Field(description="beams: the first so many items differ between beams, the rest is greedy")
     credit: Literal["list", "item"] = Field(description="one advantage for a list, or one for each of its items")
     temperature: Positive
@@ -106,6 +119,14 @@ class GrpoTrain(Spec):
         if found := list(contradictions(self)):
             raise ValueError("; ".join(found))
         return self
+
+    def problems(self) -> list[str]:
+        if self.engine != "transformers" and find_spec("vllm") is None:
+            return [
+                f"grpo.engine: {self.engine}, but vllm is not installed; install a vllm that TRL 1.16 supports "
+                "(docs/scale.md), or give grpo.engine=transformers"
+            ]
+        return []
 
 
 GrpoSpec = Annotated[GrpoTrain | GrpoOff, Field(discriminator="kind")]

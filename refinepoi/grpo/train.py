@@ -20,6 +20,7 @@ from refinepoi.decoding.trie import Trie
 from refinepoi.grpo.alerts import judge
 from refinepoi.grpo.batching import plan_batches, plan_prompts, require_prompts
 from refinepoi.grpo.curves import RewardedValidation, renamed
+from refinepoi.grpo.parity import require_parity
 from refinepoi.grpo.rollout import constrained_rollout, drawing
 from refinepoi.grpo.settings import trainer_settings
 from refinepoi.grpo.spec import GrpoTrain
@@ -59,7 +60,7 @@ def train(
     prompts = settle(prompts, language.tokenizer)
     table = prompts.table.filter(pl.col("split") == SPLITS.index("train"))
     require_prompts(table.height, spec.prompts_per_step)
-    cpu = use_cpu(context.runtime.device, spec.precision, "grpo")
+    cpu = use_cpu(context.runtime.device, spec.precision, "grpo", spec.engine)
     trie = catalogue_trie(semantic_ids, language.tokenizer).to("cpu" if cpu else "cuda")
     trie.require_places(prompts.list_length)
     rewards = Rewards(reward, semantic_ids, places, prompts.list_length, bool(prompts.facts.get("reasoning", False)))
@@ -91,6 +92,7 @@ def train(
                 k * trie.levels,
                 context.work,
                 cpu,
+                context.runtime.vllm,
             ),
             train_dataset=_asked(table, spec),
             processing_class=language.tokenizer,
@@ -100,6 +102,8 @@ def train(
             credit=rewards if spec.credit == "item" else None,
         )
         trainer.remove_callback(PrinterCallback)
+        if spec.engine != "transformers":
+            require_parity(spec.parity, trainer.greedy, language, table["prompt"].to_list(), spec.max_new_tokens)
         with interruption.saving():
             trainer.train(resume_from_checkpoint=str(resumed[0]) if resumed else None)
     asked = np.mean([len(ids) for ids in language.tokenizer(table["prompt"].head(200).to_list())["input_ids"]])

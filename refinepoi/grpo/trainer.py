@@ -115,6 +115,18 @@ class ListTrainer(GRPOTrainer):
         self._metrics["train"]["zero_variance_groups"].append(equal.float().mean().item())
         return rewards
 
+    def greedy(self, prompts: list[list[int]], length: int) -> tuple[list[list[int]], list[list[float]]]:
+        """vLLM's likeliest tokens after each prompt, at most `length`, and their log-probabilities at temperature 1."""
+        engine = self.vllm_generation
+        engine.sync_weights()
+        before = engine.temperature, engine.max_completion_length
+        engine.temperature, engine.max_completion_length = 0.0, length
+        try:
+            _, tokens, logprobs, _ = engine.generate(prompts, None, num_generations=1)
+        finally:
+            engine.temperature, engine.max_completion_length = before
+        return [list(row) for row in tokens], [[float(token[0]) for token in row] for row in logprobs]
+
     def create_model_card(self, *_: Any, **__: Any) -> None:
         """Checkpoints are scratch: no model card."""
 

@@ -24,11 +24,12 @@ class Events:
     """The file's writing end. `None` (every rank but 0) writes nothing."""
 
     def __init__(self, file: Path | None) -> None:
-        self.stream = open(file, "a", encoding="utf-8", buffering=1) if file else None  # noqa: SIM115
+        self.file = file
 
     def tell(self, what: str, **values: Any) -> None:
-        if self.stream:
-            self.stream.write(json.dumps({"what": what, **values}) + "\n")
+        if self.file:
+            with open(self.file, "a", encoding="utf-8") as stream:
+                stream.write(json.dumps({"what": what, **values}) + "\n")
 
 
 class EventTracker(NoTracker):
@@ -48,6 +49,9 @@ class EventTracker(NoTracker):
 
     def table(self, name: str, columns: list[str], rows: list[list[Any]]) -> None:
         self.events.tell("table", name=name.partition("/")[2], columns=columns, rows=rows)
+
+    def alert(self, title: str, text: str) -> None:
+        self.events.tell("alert", title=title, text=text)
 
 
 class EventLog(logging.Handler):
@@ -127,6 +131,8 @@ class Replay:
                 getattr(self.context.log, what)(values["name"], Path(values["path"]))
             case "table":
                 self.context.log.table(**values)
+            case "alert":
+                self.context.log.tracker.alert(**values)  # its line in the log comes as one
             case "progress":
                 self._progress(**values)
             case "log":

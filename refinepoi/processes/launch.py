@@ -27,7 +27,7 @@ from refinepoi.processes.job import write_job
 
 CONFIG = "accelerate.json"
 TAIL = 15
-"""Lines of a rank's log that are shown where it failed without saying why."""
+"""Lines of each log that are shown when a job failed."""
 
 
 def run_stage(stage: Stage[Any], context: Context, arguments: Sequence[Spec | Artifact[Any]]) -> None:
@@ -123,17 +123,19 @@ def _tell_ranks(place: Path, count: int) -> bool:
 
 
 def _failure(place: Path, code: int) -> Exception:
-    """Why the job failed: the first rank's own words, else the end of the logs."""
+    """Why the job failed: the words of the rank that failed first, and the end of all logs, which may know better.
+
+    When a rank is killed it says nothing, and the others complain that it does not answer.
+    """
     errors = sorted(place.glob("error-*.json"), key=lambda file: file.stat().st_mtime_ns)
-    if errors:
-        rank = errors[0].stem.rpartition("-")[2]
-        error = json.loads(errors[0].read_text(encoding="utf-8"))
+    said = f"the processes ended with code {code} (killed, or out of memory?)"
+    for file in reversed(errors):
+        error = json.loads(file.read_text(encoding="utf-8"))
         if error["known"]:
             return UserError(error["text"])
-        return RuntimeError(f"rank {rank}: {error['kind']}: {error['text']}\n{_tail(place / f'rank-{rank}.log')}")
+        said = f"rank {file.stem.rpartition('-')[2]}: {error['kind']}: {error['text']}"
     logs = [place / "launcher.log", *sorted(place.glob("rank-*.log"))]
-    tails = "\n".join(f"{log.stem}:\n{_tail(log)}" for log in logs if log.stat().st_size)
-    return RuntimeError(f"the processes ended with code {code} (killed, or out of memory?)\n{tails}")
+    return RuntimeError("\n".join([said, *(f"{log.stem}:\n{_tail(log)}" for log in logs if log.stat().st_size)]))
 
 
 def _tail(log: Path) -> str:

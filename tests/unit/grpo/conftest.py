@@ -15,7 +15,8 @@ from refinepoi.artifacts import prompts as prompt_tables
 from refinepoi.artifacts.policy import Policy
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
-from refinepoi.core.stage import Context
+from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
+from refinepoi.core.stage import Artifact, Context
 from refinepoi.core.tracking import StageLog
 from refinepoi.grpo.spec import GrpoTrain
 from refinepoi.model.spec import PretrainedModel, ScratchModel
@@ -128,3 +129,19 @@ def run(world: World, make_context: Callable[..., Context]) -> Callable[..., tup
         return policy, context
 
     return start
+
+
+@pytest.fixture(scope="session")
+def stored(world: World, tmp_path_factory: pytest.TempPathFactory) -> list[Artifact[Any]]:
+    """The inputs of the stage as the store would hand them in; each place was visited once."""
+    places = pl.DataFrame([(f"p{i}", "c", "bar", 40.0, -74.0, True) for i in range(PLACES)], schema=POIS, orient="row")
+    visits = pl.DataFrame([(0, i, i, i, 0, 0) for i in range(PLACES)], schema=CHECKINS, orient="row")
+    users = pl.DataFrame({"user_id": ["u"]})
+    trajectories = Trajectories(visits, places, users, pl.DataFrame(schema=QUERIES), {})
+    folder, handles = tmp_path_factory.mktemp("inputs"), list[Artifact[Any]]()
+    for value in (world.warm_start, world.prompts, world.semantic_ids, trajectories):
+        name = type(value).__name__
+        (folder / name).mkdir()
+        value.save(folder / name)
+        handles.append(Artifact(name, name, folder / name, type(value)))
+    return handles

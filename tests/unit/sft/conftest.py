@@ -14,7 +14,7 @@ from refinepoi.artifacts import prompts as prompt_tables
 from refinepoi.artifacts.policy import Policy
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
-from refinepoi.core.stage import Context
+from refinepoi.core.stage import Artifact, Context
 from refinepoi.core.tracking import StageLog
 from refinepoi.model.spec import ScratchModel
 from refinepoi.sft.spec import AnswerPhase, ListPhase, StreamPhase, TrainSft
@@ -99,3 +99,14 @@ def run(world: World, make_context: Callable[..., Context]) -> Callable[..., tup
         return train(context, world.changed(**changes), world.model, prompts, world.semantic_ids), context
 
     return start
+
+
+@pytest.fixture(scope="session")
+def stored(world: World, tmp_path_factory: pytest.TempPathFactory) -> list[Artifact[Any]]:
+    """The inputs of the stage as the store would hand them in: prompts with streams, semantic IDs."""
+    folder, handles = tmp_path_factory.mktemp("inputs"), list[Artifact[Any]]()
+    for name, value in (("prompts", world.streams), ("semantic_ids", world.semantic_ids)):
+        (folder / name).mkdir()
+        value.save(folder / name)
+        handles.append(Artifact(name, name, folder / name, type(value)))
+    return handles

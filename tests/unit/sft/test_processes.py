@@ -16,21 +16,12 @@ from refinepoi.processes.launch import run_stage
 from refinepoi.sft.stage import train_sft
 
 
-def stored(world: Any, folder: Path) -> list[Artifact[Any]]:
-    handles: list[Artifact[Any]] = []
-    for name, value in (("prompts", world.streams), ("semantic_ids", world.semantic_ids)):
-        (folder / name).mkdir(exist_ok=True)
-        value.save(folder / name)
-        handles.append(Artifact(name, name, folder / name, type(value)))
-    return handles
-
-
-def test_two_processes_give_the_losses_of_one(world: Any, tmp_path: Path) -> None:
+def test_two_processes_give_the_losses_of_one(world: Any, stored: list[Artifact[Any]], tmp_path: Path) -> None:
     """Streams, then lists among the policy's own: sums in another order, so to 1e-4 after 24 steps, not to the byte."""
     spec, curves, weights, keys = world.changed(streams={"epochs": 3}), [], [], []
     for processes in (1, 2):
         store = Store(tmp_path / f"store-{processes}", runtime(processes=processes, micro_batch=4), execute=run_stage)
-        made = store.get(train_sft, [spec, world.model, *stored(world, tmp_path)])
+        made = store.get(train_sft, [spec, world.model, *stored])
         rows = json.loads((made.path / "curve.json").read_text())
         curves.append(
             {(row["step"], name): row[name] for row in rows for name in row if name in ("loss", "validation/MRR")}
@@ -45,8 +36,10 @@ def test_two_processes_give_the_losses_of_one(world: Any, tmp_path: Path) -> Non
     assert keys[0] == keys[1]
 
 
-def test_a_batch_too_small_to_share_is_refused_with_the_ranks_words(world: Any, tmp_path: Path) -> None:
+def test_a_batch_too_small_to_share_is_refused_with_the_ranks_words(
+    world: Any, stored: list[Artifact[Any]], tmp_path: Path
+) -> None:
     spec = world.changed(streams={"batch_size": 1})
     store = Store(tmp_path / "store", runtime(processes=2), execute=run_stage)
     with pytest.raises(UserError, match=r"batch_size: 1 examples a step cannot be shared by runtime.processes=2"):
-        store.get(train_sft, [spec, world.model, *stored(world, tmp_path)])
+        store.get(train_sft, [spec, world.model, *stored])

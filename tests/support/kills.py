@@ -1,0 +1,114 @@
+"""Killing a stage for good (SIGKILL) at chosen moments, starting it again, and comparing what it leaves.
+
+Attempts are forked from a server that has imported the heavy libraries once, so a start costs no imports.
+"""
+
+import hashlib
+import multiprocessing
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from runtimes import runtime
+
+from refinepoi.core.spec import Spec
+from refinepoi.core.stage import Artifact, Context, Stage
+from refinepoi.core.tracking import StageLog
+from refinepoi.processes.job import read_job, write_job
+from refinepoi.training.checkpoints import COMPLETE
+
+Moment = Callable[[Path, float], bool]
+"""From the work folder and the seconds since the start to whether the process dies now."""
+
+
+def attempt(folder: str) -> None:
+    job = read_job(Path(folder))
+    job.stage.run(_context(job.folder, job.stage), *job.arguments)
+
+
+def _context(folder: Path, stage: Stage[Any]) -> Context:
+    return Context(folder, runtime(micro_batch=8), StageLog(stage.name), stage.name)
+
+
+class Victim:
+    def __init__(self, stage: Stage[Any], arguments: Sequence[Spec | Artifact[Any]], root: Path) -> None:
+        self.stage, self.arguments, self.root = stage, arguments, root
+        self.server = multiprocessing.get_context("forkserver")
+        self.server.set_forkserver_preload(["kills", f"{stage.run.__module__.rpartition('.')[0]}.train"])
+        self.whole = self._folder("whole")
+        self._start(self.whole).join()  # the server's imports
+        self.whole = self._folder("again")
+        began = time.monotonic()
+        self._start(self.whole).join()
+        self.seconds = time.monotonic() - began
+
+    def killed(self, name: str, moment: Moment) -> str:
+        """Kill a fresh run once, at the moment, and finish it. Returns what it was doing; its bytes are compared."""
+        folder = self._folder(name)
+        process, began = self._start(folder), time.monotonic()
+        while process.is_alive() and not moment(folder / ".work", time.monotonic() - began):
+            time.sleep(0.002)
+        process.kill()
+        process.join()
+        if process.exitcode == 0:
+            return "finished"
+        doing = _doing(folder / ".work")
+        process = self._start(folder)
+        process.join()
+        assert process.exitcode == 0, name
+        assert digest(folder) == digest(self.whole), f"killed while {doing}: other bytes"
+        assert not unmarked(folder / ".work"), f"killed while {doing}: half a checkpoint is still there"
+        return doing
+
+    def _folder(self, name: str) -> Path:
+        folder = self.root / name
+        folder.mkdir()
+        write_job(folder, self.stage, _context(folder, self.stage), self.arguments)
+        return folder
+
+    def _start(self, folder: Path) -> Any:
+        process = self.server.Process(target=attempt, args=(str(folder),))
+        process.start()
+        return process
+
+
+def random_moments(count: int, seconds: float) -> Iterator[Moment]:
+    """One in each of `count` equal stretches of the run's time."""
+    draw = random.Random(0)
+    for part in range(count):
+        at = (part + draw.random()) / count * seconds
+        yield lambda _, elapsed, at=at: elapsed >= at
+
+
+def saving_checkpoint(number: int) -> Moment:
+    """While the checkpoint after `number` whole ones is being written."""
+    return lambda work, _: len(unmarked(work)) > 0 and len([*work.rglob(COMPLETE)]) >= number
+
+
+def saving_best(number: int) -> Moment:
+    """While a best policy is being written, `number` checkpoints after the start."""
+    return lambda work, _: any(work.rglob("partial-best")) and len([*work.rglob(COMPLETE)]) >= number
+
+
+def unmarked(work: Path) -> list[Path]:
+    """Checkpoints without the mark that is written last."""
+    return [folder for folder in work.rglob("checkpoint-*") if folder.is_dir() and not (folder / COMPLETE).exists()]
+
+
+def digest(folder: Path) -> dict[str, str]:
+    """sha256 of every file of the policy."""
+    files = sorted((folder / "model").rglob("*"))
+    assert any(file.suffix == ".safetensors" for file in files)
+    return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files if f.is_file()}
+
+
+def _doing(work: Path) -> str:
+    if unmarked(work):
+        return "saving a checkpoint"
+    if any(work.rglob("partial-best")):
+        return "saving the best policy"
+    if not any(work.rglob("best-*")):
+        return "starting"
+    return "training" if any(work.rglob(COMPLETE)) else "training before the first checkpoint"
