@@ -94,6 +94,8 @@ class Experiment(Spec):
                 found.append(
                     f"{name}.precision: bfloat16 is several times slower on a CPU; give {name}.precision=float32"
                 )
+        if self.goal == "reward_report" and self.grpo.kind == "off":
+            found.append("grpo: off, but goal=reward_report samples as GRPO would; give grpo=default or another option")
         if self.goal == "report" and not self.report.runs:
             found.append("report.runs: goal=report compares finished runs; give report.runs=[FOLDER,...]")
         return found
