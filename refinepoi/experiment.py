@@ -109,6 +109,8 @@ class Experiment(Spec):
             found.append(
                 f"grpo.engine: {self.grpo.engine} needs a GPU (runtime.device=cpu); give grpo.engine=transformers"
             )
+        if self.goal == "reward_report" and self.grpo.kind == "off":
+            found.append("grpo: off, but goal=reward_report samples as GRPO would; give grpo=default or another option")
         if self.goal == "report" and not self.report.runs:
             found.append("report.runs: goal=report compares finished runs; give report.runs=[FOLDER,...]")
         return found

@@ -16,6 +16,7 @@ from refinepoi.artifacts.metrics import Metrics
 from refinepoi.artifacts.policy import Policy
 from refinepoi.artifacts.predictions import Predictions
 from refinepoi.artifacts.prompts import Prompts
+from refinepoi.artifacts.reward_report import RewardReport
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.audit.stage import audit_data
@@ -30,7 +31,7 @@ from refinepoi.evidence.stage import count_evidence
 from refinepoi.experiment import Experiment
 from refinepoi.export.stage import export_policy
 from refinepoi.features.stage import make_features
-from refinepoi.grpo.stage import train_grpo
+from refinepoi.grpo.stage import report_rewards, train_grpo
 from refinepoi.prompt.stage import write_prompts
 from refinepoi.quantizer.stage import quantize
 from refinepoi.ranker.stage import rank_candidates
@@ -93,6 +94,12 @@ class Pipeline:
     def warm_start(self) -> Artifact[Policy]:
         """The language model after supervised fine-tuning."""
         return self._get("warm_start", train_sft, self.spec.sft, self.spec.model, self.prompts, self.semantic_ids)
+
+    @cached_property
+    def reward_report(self) -> Artifact[RewardReport]:
+        """What the reward pays the warm start, and answers that would game it: look here before any GRPO."""
+        inputs = self.warm_start, self.prompts, self.semantic_ids, self.trajectories
+        return self._get("reward_report", report_rewards, self.spec.grpo, self.spec.reward, *inputs)
 
     @cached_property
     def policy(self) -> Artifact[Policy]:

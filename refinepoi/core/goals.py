@@ -11,6 +11,7 @@ GOALS = {
     "prompts": "what the language model reads and should answer",
     "audit": "leak tests, counts, time ranges and oddities of the data, with a page; a failed leak test stops the run",
     "warm_start": "language model after supervised fine-tuning",
+    "reward_report": "what each reward pays before any GRPO, its signal, and what gaming it would earn, with a page",
     "policy": "language model after GRPO",
     "predictions": "ranked lists of the policy",
     "baselines": "ranked lists of the counters",

@@ -22,7 +22,7 @@ IDS = ("quantize/ids/nicc", "quantize/ids/collision_rate_before")
 CURVES = {
     "GRPO: reward terms": ("train_grpo", tuple(f"reward/{term}" for term in TERMS)),
     "GRPO: reward and validation MRR": ("train_grpo", ("reward", "validation/MRR")),
-    "GRPO: entropy, share of groups without a signal": ("train_grpo", ("entropy", "frac_reward_zero_std")),
+    "GRPO: entropy, share of groups without a signal": ("train_grpo", ("entropy", "zero_variance_groups")),
     "SFT: loss": ("train_sft", ("loss",)),
     "SFT: validation MRR": ("train_sft", ("validation/MRR",)),
     "Encoder: losses": ("train_encoder", ("training_loss", "validation_loss")),

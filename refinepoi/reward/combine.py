@@ -40,6 +40,11 @@ class Rewards:
         self._seen: tuple[Sequence[str], Answers] | None = None
 
     @property
+    def names(self) -> list[str]:
+        """All terms, also those of weight 0."""
+        return [*type(self.spec.weights).model_fields, *(["user"] if self.spec.user else [])]
+
+    @property
     def weights(self) -> list[float]:
         """In the order of `functions`."""
         return list(self.spec.active.values())

@@ -46,6 +46,7 @@ class World:
     model: ScratchModel
     reward: RewardSpec
     warm_start: Policy
+    places: Places
     spec: GrpoTrain
     """A few steps; use `changed`."""
 
@@ -93,7 +94,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     }  # fmt: skip
     spec = GrpoTrain(**{**option("grpo", "default"), **few})
     reward = RewardSpec(**option("reward", "paper"))
-    return World(prompts, ids, model, reward, Policy(folder), spec)
+    return World(prompts, ids, model, reward, Policy(folder), CATALOGUE, spec)
 
 
 @pytest.fixture
@@ -124,7 +125,7 @@ def run(world: World, make_context: Callable[..., Context]) -> Callable[..., tup
         spec = world.changed(**changes)
         policy = train(
             context, spec, reward or world.reward, model or world.model, warm_start or world.warm_start, world.prompts,
-            world.semantic_ids, CATALOGUE,
+            world.semantic_ids, world.places,
         )  # fmt: skip
         return policy, context
 

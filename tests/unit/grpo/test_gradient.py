@@ -106,3 +106,61 @@ def test_item_advantages_by_hand() -> None:
     np.testing.assert_allclose(item_advantages(prefixes, found, 2, "group"), plain / spread)
     equal = np.array([[0.0, 1.0, 1.0], [0.0, 0.0, 1.0]])
     assert (item_advantages(equal, found, 2, "group") == 0).all()
+
+
+def gradients_by_item() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """All lists of two places: lists [12, 2], probabilities [12], d log p(item | before) [12, 2, params]."""
+    model, trie = toy_model(), Trie.of(IDS)
+    orders = np.array(list(itertools.permutations(range(4), 2)))
+    rows = torch.cat([PROMPT[:1].expand(len(orders), -1), torch.tensor(IDS[orders].reshape(len(orders), -1))], 1)
+    mask = torch.cat([MASK[:1].expand(len(orders), -1), torch.ones(len(orders), 4, dtype=torch.long)], 1)
+    logps, _ = list_logps(model, trie, rows, mask, 4, 1.0)
+    by_item = logps.view(len(orders), 2, 2).sum(-1)
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    slopes = [
+        torch.cat([g.flatten() for g in torch.autograd.grad(one, parameters, retain_graph=True)])
+        for one in by_item.flatten()
+    ]
+    probability = logps.sum(1).exp().detach().double().numpy()
+    return orders, probability, torch.stack(slopes).double().numpy().reshape(len(orders), 2, -1)
+
+
+def test_groups_of_two_by_enumeration() -> None:
+    """docs/method.md section 8: over all pairs of samples the mean estimate is the gradient times (G - 1) / G with
+    whole lists, and item by item times c_j = E[m / (m + 1)], m the other lists of the group still in the same state."""
+    orders, p, slope = gradients_by_item()
+    target, k = 3, 2
+    worth = (orders == target) @ np.array([1.0, 0.5])
+    prefixes = np.stack([np.zeros(12), (orders[:, 0] == target) * 1.0, worth], 1)
+    found = np.stack([np.zeros(12, bool), orders[:, 0] == target], 1)
+    truth = np.einsum("n,n,njp->p", p, worth, slope)  # the gradient of the expected reward
+
+    by_list, by_item = np.zeros_like(truth), np.zeros_like(truth)
+    for one, other in itertools.product(range(12), repeat=2):
+        pair, weight = [one, other], p[one] * p[other] / 2
+        advantage = worth[pair] - worth[pair].mean()
+        by_list += weight * np.einsum("n,njp->p", advantage, slope[pair])
+        credited = item_advantages(prefixes[pair], found[pair], 2, "none")
+        by_item += weight * np.einsum("nj,njp->p", credited, slope[pair])
+    np.testing.assert_allclose(by_list, truth / 2, atol=1e-6)
+
+    to_go = prefixes[:, -1:] - prefixes[:, :-1]
+    scale = [0.5, p[~found[:, 1]].sum() / 2]  # m is 1 if the other list is in the same state, else 0
+    expected = sum(scale[j] * np.einsum("n,n,np->p", p * ~found[:, j], to_go[:, j], slope[:, j]) for j in range(k))
+    np.testing.assert_allclose(by_item, expected, atol=1e-6)
+    cosine = by_item @ truth / np.linalg.norm(by_item) / np.linalg.norm(truth)
+    assert 0.9 < cosine < 1 - 1e-6  # nearly the direction, not quite
+
+
+def test_scoring_over_the_whole_vocabulary_would_be_another_gradient() -> None:
+    model, trie = toy_model(), Trie.of(IDS)
+    orders, p, slope = gradients_by_item()
+    worth = (orders == 3) @ np.array([1.0, 0.5])
+    truth = np.einsum("n,n,njp->p", p, worth, slope)
+    rows = torch.cat([PROMPT[:1].expand(12, -1), torch.tensor(IDS[orders].reshape(12, -1))], 1)
+    mask = torch.cat([MASK[:1].expand(12, -1), torch.ones(12, 4, dtype=torch.long)], 1)
+    scores = model(input_ids=rows, attention_mask=mask).logits[:, -5:-1]
+    full = torch.log_softmax(scores, -1).gather(-1, rows[:, -4:, None])[..., 0].sum(1)
+    (torch.tensor(p * worth) * full).sum().backward()
+    wrong = torch.cat([q.grad.flatten() for q in model.parameters() if q.grad is not None]).double().numpy()
+    assert trie.places == 4 and np.linalg.norm(wrong - truth) > 0.2 * np.linalg.norm(truth)
