@@ -12,6 +12,7 @@ from transformers.utils import logging as transformers_logging
 
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.core.errors import UserError
+from refinepoi.linear import quicken
 from refinepoi.model.local import build_local, read_folder
 from refinepoi.model.scratch import build_scratch
 from refinepoi.model.spec import LocalModel, ScratchModel
@@ -31,6 +32,9 @@ class LanguageModel:
 
     model: "PreTrainedModel | PeftModel"
     tokenizer: PreTrainedTokenizerBase
+
+    def __post_init__(self) -> None:
+        quicken(self.model)
 
 
 def build(spec: ScratchModel | LocalModel, prompts: Prompts) -> LanguageModel:

@@ -2,10 +2,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from refinepoi.artifacts.prompts import Prompts
+from refinepoi.linear import Linear
 from refinepoi.model.load import build
 from refinepoi.model.spec import LocalModel, ModelSpec, ScratchModel
 
@@ -83,3 +85,8 @@ def test_wrong_adapters_are_refused() -> None:
         with pytest.raises(ValidationError, match=message):
             read("local", lora=lora | changes)
     assert read("local", lora=None).lora is None
+
+
+def test_linear_layers_are_the_quick_ones(prompts: Prompts) -> None:
+    model = build(read("micro"), prompts).model
+    assert {type(m) for m in model.modules() if isinstance(m, torch.nn.Linear)} == {Linear}
