@@ -5,10 +5,11 @@
 
 One thread, process time, contenders interleaved in each repeat, medians; float32, random weights; 5,000 places on two
 levels of 16x16. `items`: the ten best single places against Hugging Face's beams with `prefix_allowed_tokens_fn` (the
-answers are compared too), and the share of the time that the weights' matrix products alone would take: 2 x parameters
-x tokens at the best rate torch.mm reaches on the model's own shapes in the same run. `lists`: sampled lists of ten
-places, groups of eight, against the generation of TRL's GRPOTrainer. `memory`: peak resident memory, each group size in
-a process of its own. Prints Markdown and writes benchmarks/results/decoding.json.
+answers are compared too), and the share of the time that the matrix products alone would take: 2 x parameters
+x tokens at the best rate that torch.mm, and oneDNN, reach on the model's own shapes in the same run. Ours runs as
+refinepoi builds models, with oneDNN's linear layers; Hugging Face and TRL run as they come. `lists`: sampled lists of
+ten places, groups of eight, against the generation of TRL's GRPOTrainer. `memory`: peak resident memory, each group
+size in a process of its own. Prints Markdown and writes benchmarks/results/decoding.json.
 """
 
 import os
@@ -28,10 +29,10 @@ import torch
 from decoding_models import LEVELS, catalogue, hf_beams, model_of, parameters, prompts, trl_generation
 from measure import Claim, forget_peak, machine, medians, status, table
 from torch import nn
-from transformers import PreTrainedModel
 
 from refinepoi.decoding.beam import beam_items
 from refinepoi.decoding.lists import decode_lists
+from refinepoi.linear import product
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "decoding.json"
@@ -65,72 +66,62 @@ def items(sizes: list[str], repeats: int) -> list[Claim]:
 
 def item_claims(size: str, length: int, repeats: int) -> list[Claim]:
     """The ten best places of each prompt: plain beams against Hugging Face's, the exact search beside them."""
-    model, trie = model_of(size), catalogue()
+    model, trie = model_of(size, quick=True), catalogue()
     ids, mask = prompts(BATCH[size], length)
-    theirs = hf_beams(model, trie, ids, mask, K)
+    theirs = hf_beams(model_of(size, quick=False), trie, ids, mask, K)
     runs: dict[str, Callable[[], object]] = {
         "plain": lambda: beam_items(model, trie, ids, mask, K, exact=False),
         "exact": lambda: beam_items(model, trie, ids, mask, K),
         "theirs": theirs,
-        **{f"product {shape}": run for shape, run in products(model, ids.numel()).items()},
     }
-    seconds = medians(runs, repeats)
-    rate = max(2 * rows_of(name) / seconds[name] for name in runs if name.startswith("product"))
-    tokens = len(ids) * (length + K * (LEVELS - 1))
-    bound = 2 * parameters(model) * tokens / rate
-    same = (beam_items(model, trie, ids, mask, K, exact=False)[0] == theirs()).all(1).double().mean()
+    multiplications = {}
+    for shape in sorted({tuple(m.weight.shape) for m in model.get_decoder().modules() if isinstance(m, nn.Linear)}):
+        x, weight = torch.randn(ids.numel(), shape[1]), torch.randn(shape)
+        for library, run in (("torch.mm", lambda x, w: torch.mm(x, w.T)), ("oneDNN", product)):
+            runs[f"{library} {shape}"] = lambda run=run, x=x, weight=weight: run(x, weight)
+            multiplications[f"{library} {shape}"] = x.numel() * len(weight)
+    with torch.no_grad():
+        seconds = medians(runs, repeats)
+        same = (beam_items(model, trie, ids, mask, K, exact=False)[0] == theirs()).all(1).double().mean()
     what = f"{size}, {length} tokens: "
     against = f"Hugging Face beams, {len(ids) / seconds['theirs']:.3g} prompts/s"
-    return [
+    found = [
         Claim(what + "ten best places", len(ids) / seconds["plain"], "prompts/s"),
         Claim(what + "times faster than", seconds["theirs"] / seconds["plain"], "x", against, ">= 10"),
         Claim(what + "exact search, times faster than", seconds["theirs"] / seconds["exact"], "x", against),
         Claim(what + "same ten places in the same order, share of prompts", float(same), "", "Hugging Face beams"),
-        Claim(
-            what + "share of the matrix bound",
-            bound / seconds["plain"],
-            "",
-            f"torch.mm, {rate / 1e9:.0f} GFLOP/s",
-            ">= 0.6" if size == "5M" else "",
-        ),
     ]
-
-
-def products(model: PreTrainedModel, rows: int) -> dict[str, Callable[[], object]]:
-    """torch.mm on every shape of the model's linear layers, by "rows x in x out"."""
-    shapes = {tuple(m.weight.shape) for n, m in model.named_modules() if isinstance(m, nn.Linear) and n != "lm_head"}
-    found: dict[str, Callable[[], object]] = {}
-    for out, inner in sorted(shapes):
-        x, weight = torch.randn(rows, inner), torch.randn(out, inner)
-        found[f"{rows}x{inner}x{out}"] = lambda x=x, weight=weight: torch.mm(x, weight.T)
+    work = 2 * parameters(model) * len(ids) * (length + K * (LEVELS - 1))
+    for library in ("torch.mm", "oneDNN"):
+        rate = max(2 * m / seconds[name] for name, m in multiplications.items() if name.startswith(library))
+        bar = ">= 0.6" if (size, library) == ("5M", "torch.mm") else ""
+        share, limit = work / rate / seconds["plain"], f"{library}, {rate / 1e9:.0f} GFLOP/s"
+        found.append(Claim(what + "share of the matrix bound", share, "", limit, bar))
     return found
 
 
-def rows_of(name: str) -> int:
-    """Multiplications of a product, from its name."""
-    rows, inner, out = map(int, name.split()[1].split("x"))
-    return rows * inner * out
-
-
 def lists(sizes: list[str], repeats: int) -> list[Claim]:
-    return [list_claim(size, 66 if size == "20M" else 170, repeats) for size in sizes]
+    return [claim for size in sizes for claim in list_claims(size, 170, repeats)]
 
 
-def list_claim(size: str, length: int, repeats: int) -> Claim:
-    """Eight lists of ten places for each of four prompts (a step of GRPO's default has more, at the same cost each)."""
-    model, trie = model_of(size), catalogue()
+def list_claims(size: str, length: int, repeats: int) -> list[Claim]:
+    """Eight lists of ten places for each of four prompts (GRPO's steps have more prompts, at the same cost each)."""
+    model, trie = model_of(size, quick=True), catalogue()
     ids, mask = prompts(4, length)
     draws = torch.Generator().manual_seed(0)
     seconds = medians(
         {
             "ours": lambda: decode_lists(model, trie, ids, mask, K, group=GROUP, temperature=1.0, generator=draws),
-            "theirs": trl_generation(model, ids, mask, GROUP, K * LEVELS),
+            "theirs": trl_generation(model_of(size, quick=False), ids, mask, GROUP, K * LEVELS),
         },
         repeats,
     )
+    what = f"{size}, {length} tokens: groups of {GROUP} lists of {K}"
     against = f"TRL's generation, {4 * GROUP / seconds['theirs']:.3g} completions/s"
-    what = f"{size}, {length} tokens: groups of {GROUP} lists of {K}, time as a share of"
-    return Claim(what, seconds["ours"] / seconds["theirs"], "x", against, "<= 0.333")
+    return [
+        Claim(what, 4 * GROUP / seconds["ours"], "lists/s"),
+        Claim(what + ", time as a share of", seconds["ours"] / seconds["theirs"], "x", against, "<= 0.333"),
+    ]
 
 
 def memory(sizes: list[str], repeats: int) -> list[Claim]:
@@ -142,7 +133,7 @@ def memory(sizes: list[str], repeats: int) -> list[Claim]:
         float(subprocess.run([*command, str(g)], env=settings, check=True, capture_output=True, text=True).stdout)
         for g in GROUPS
     ]
-    config = model_of("5M").config
+    config = model_of("5M", quick=True).config
     token = 2 * 4 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim
     own = token * (K * LEVELS - 1)
     slope = (peaks[-1] - peaks[-2]) / (GROUPS[-1] - GROUPS[-2]) / PROMPTS
@@ -156,7 +147,7 @@ def memory(sizes: list[str], repeats: int) -> list[Claim]:
 
 def peak_of_group(group: int) -> float:
     """Bytes above what was resident after a group of one, which loads what libraries load once."""
-    model, trie = model_of("5M"), catalogue()
+    model, trie = model_of("5M", quick=True), catalogue()
     ids, mask = prompts(PROMPTS, 200)
     draws = torch.Generator().manual_seed(0)
     decode_lists(model, trie, ids[:1], mask[:1], 2, temperature=1.0, generator=draws)

@@ -8,6 +8,7 @@ from torch import Tensor
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedModel, Qwen3Config, Qwen3ForCausalLM
 
 from refinepoi.decoding.trie import Trie
+from refinepoi.linear import quicken
 
 WORDS, GRID, LEVELS, PLACES = 512, 256, 2, 5000
 SIZES = {
@@ -17,8 +18,11 @@ SIZES = {
 }
 
 
-def model_of(size: str) -> PreTrainedModel:
-    """Random weights. The last norm is scaled so that choices are about as sure as a trained model's."""
+def model_of(size: str, quick: bool) -> PreTrainedModel:
+    """Random weights. The last norm is scaled so that choices are about as sure as a trained model's.
+
+    quick: with the linear layers that refinepoi gives its models (refinepoi/linear.py), or torch's own.
+    """
     cls, config, hidden, layers, intermediate, heads, kv_heads = SIZES[size]
     torch.manual_seed(0)
     model = cls(
@@ -39,6 +43,8 @@ def model_of(size: str) -> PreTrainedModel:
     ).eval()
     with torch.no_grad():
         model.get_decoder().norm.weight.mul_(3 / (0.02 * hidden**0.5))
+    if quick:
+        quicken(model)
     return model
 
 

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from refinepoi.core.errors import UserError
-from refinepoi.decoding.branches import Branches, evaluating, head_scores
+from refinepoi.decoding.branches import evaluating, head_scores
+from refinepoi.decoding.recomputed import branches_of
 from refinepoi.decoding.trie import Trie
 
 
@@ -44,7 +45,7 @@ def beam_items(
     if not exact and width < k:
         raise UserError(f"{width} beams cannot give {k} places: at least {k} are needed")
     with evaluating(model):
-        branches = Branches(model, input_ids, attention_mask, room=2 * width * (trie.levels - 1))
+        branches = branches_of(model, input_ids, attention_mask, room=2 * width * (trie.levels - 1))
         root = torch.zeros((batch, 1), dtype=torch.long, device=input_ids.device)
         opened = _open(model, trie, root, root.float(), root - 1, branches.prompt_hidden[:, None])
         best_score, best_leaf, frontier = _sort_in(trie, opened, k, None)

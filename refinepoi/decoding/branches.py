@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from transformers.cache_utils import Cache, DynamicLayer
 
 from refinepoi.core.errors import UserError
-from refinepoi.core.linear import Linear, product
+from refinepoi.linear import Linear, product
 
 _SCALED_HEADS = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from refinepoi.decoding.branches import Branches, evaluating, head_scores
+from refinepoi.decoding.branches import evaluating, head_scores
+from refinepoi.decoding.recomputed import branches_of
 from refinepoi.decoding.trie import Trie
 
 
@@ -54,7 +55,7 @@ def decode_lists(
     if draws is None:
         draws = torch.rand(rows, steps, dtype=torch.float64, generator=generator, device=device)
     with evaluating(model):
-        branches = Branches(model, input_ids, attention_mask, room=group * (steps - 1))
+        branches = branches_of(model, input_ids, attention_mask, room=group * (steps - 1))
         own_past = torch.eye(group, dtype=torch.bool, device=device).repeat(1, steps - 1).expand(batch, -1, -1)
         mask = branches.mask(own_past)
         prompt_width = input_ids.shape[1]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from refinepoi.decoding.branches import additive, causal_model, positions_of
+from refinepoi.decoding.recomputed import hidden_of, takes_branches
 
 
 def packed_hidden(model: nn.Module, input_ids: Tensor, attention_mask: Tensor, branches: Tensor) -> Tensor:
@@ -19,6 +20,8 @@ def packed_hidden(model: nn.Module, input_ids: Tensor, attention_mask: Tensor, b
     batch, group, steps = branches.shape
     prompt_width, fed = input_ids.shape[1], steps - 1  # nothing is predicted from a branch's last token
     backbone = causal_model(model).base_model
+    if not takes_branches(model, prompt_width + group * fed):
+        return _one_by_one(backbone, input_ids, attention_mask.bool(), branches)
     after = attention_mask.sum(-1, keepdim=True) + torch.arange(fed, device=input_ids.device).repeat(group)
     hidden = backbone(
         input_ids=torch.cat([input_ids, branches[..., :fed].flatten(1)], dim=1),
@@ -28,6 +31,14 @@ def packed_hidden(model: nn.Module, input_ids: Tensor, attention_mask: Tensor, b
     ).last_hidden_state
     first = hidden[:, None, prompt_width - 1 : prompt_width].expand(-1, group, -1, -1)
     return torch.cat([first, hidden[:, prompt_width:].view(batch, group, fed, hidden.shape[-1])], dim=2)
+
+
+def _one_by_one(backbone: nn.Module, input_ids: Tensor, real: Tensor, branches: Tensor) -> Tensor:
+    """The same for models that cannot do branches: each as a sequence of its own."""
+    batch, group, steps = branches.shape
+    rows = [torch.cat([input_ids[n, real[n]], branches[n, g, :-1]]) for n in range(batch) for g in range(group)]
+    hidden = torch.stack([states[-steps:] for states in hidden_of(backbone, rows)])
+    return hidden.view(batch, group, steps, -1)
 
 
 def _visible(prompt: Tensor, group: int, fed: int) -> Tensor:

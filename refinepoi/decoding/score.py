@@ -8,7 +8,8 @@ Made for mixing a language model with other rankers, which need its opinion on t
 import torch
 from torch import Tensor, nn
 
-from refinepoi.decoding.branches import Branches, evaluating, head_scores
+from refinepoi.decoding.branches import evaluating, head_scores
+from refinepoi.decoding.recomputed import branches_of
 from refinepoi.decoding.trie import Trie
 
 
@@ -20,7 +21,7 @@ def score_items(model: nn.Module, trie: Trie, input_ids: Tensor, attention_mask:
     """
     path = trie.path[trie.poi_leaf[pois.clamp(min=0)]]
     with evaluating(model):
-        branches = Branches(model, input_ids, attention_mask, room=0)
+        branches = branches_of(model, input_ids, attention_mask, room=0)
         hidden, fed = branches.prompt_hidden[:, None], torch.zeros_like(pois[:, :1])
         if trie.levels > 1:
             nodes = _distinct(path[:, :, 1:-1].flatten(1))

@@ -8,7 +8,7 @@ import torch
 from refinepoi.core.seeding import generator
 from refinepoi.decoding.padding import left_padded
 from refinepoi.decoding.trie import Trie
-from refinepoi.grpo.rollout import drawing
+from refinepoi.grpo.rollout import Turn, drawing
 from refinepoi.grpo.spec import GrpoTrain
 from refinepoi.model.load import LanguageModel
 
@@ -21,7 +21,7 @@ def listed_answers(
     found: list[str] = []
     for start in range(0, len(prompts), batch):
         input_ids, mask = _encoded(language, prompts[start : start + batch])
-        lists = draw(language.model, input_ids, mask, group, start)
+        lists = draw(language.model, input_ids, mask, group, Turn(start, 0, 1))
         found += ["".join(texts[poi] for poi in pois) for pois in lists.pois.tolist()]
     return found
 

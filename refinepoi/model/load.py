@@ -12,6 +12,7 @@ from transformers.utils import logging as transformers_logging
 
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.linear import quicken
 from refinepoi.model.pretrained import build_pretrained, read_model, read_tokenizer
 from refinepoi.model.rows import make_room
 from refinepoi.model.scratch import build_scratch
@@ -36,6 +37,9 @@ class LanguageModel:
     model: "PreTrainedModel | PeftModel"
     tokenizer: PreTrainedTokenizerBase
     base: Base | None = None
+
+    def __post_init__(self) -> None:
+        quicken(self.model)
 
 
 def build(spec: ScratchModel | PretrainedModel, prompts: Prompts, semantic_ids: SemanticIds) -> LanguageModel:

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from refinepoi.core.linear import has_onednn
+from refinepoi.linear import has_onednn
 
 F32 = npt.NDArray[np.float32]
 F64 = npt.NDArray[np.float64]

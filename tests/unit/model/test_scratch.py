@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.linear import Linear
 from refinepoi.model.load import build
 from refinepoi.model.spec import ModelSpec, ScratchModel
 
@@ -53,3 +54,8 @@ def test_the_spread_of_the_weights_is_a_setting(prompts: Prompts, semantic_ids: 
     for init in (0.02, 0.2):
         weight = build(read("tiny", init=init), prompts, semantic_ids).model.get_input_embeddings().weight.detach()  # type: ignore[operator]
         assert abs(float(weight.std()) / init - 1) < 0.1
+
+
+def test_linear_layers_are_the_quick_ones(prompts: Prompts, semantic_ids: SemanticIds) -> None:
+    model = build(read("micro"), prompts, semantic_ids).model
+    assert {type(m) for m in model.modules() if isinstance(m, torch.nn.Linear)} == {Linear}

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from refinepoi.core import linear
-from refinepoi.core.linear import Linear, product, quicken
+from refinepoi import linear
+from refinepoi.linear import Linear, product, quicken
 
 
 def draws(*shapes: tuple[int, ...]) -> list[Tensor]:
