@@ -26,6 +26,7 @@ from refinepoi.export.spec import ExportSpec
 from refinepoi.features.spec import FeaturesSpec
 from refinepoi.grpo.spec import GrpoSpec
 from refinepoi.model.spec import ModelSpec
+from refinepoi.profile.spec import ProfileSpec
 from refinepoi.prompt.spec import PromptSpec
 from refinepoi.quantizer.spec import QuantizerSpec
 from refinepoi.ranker.spec import SCORES, RankerSpec
@@ -52,6 +53,7 @@ class Experiment(Spec):
     features: FeaturesSpec
     encoder: EncoderSpec
     quantizer: QuantizerSpec
+    profile: ProfileSpec
     prompt: PromptSpec
     model: ModelSpec
     sft: SftSpec
@@ -105,6 +107,8 @@ class Experiment(Spec):
         scores = [name for name in getattr(self.prompt, "counters", ()) if name in SCORES]
         if self.ranker.kind == "off" and scores:
             found.append(f"prompt.counters: {', '.join(scores)} comes from a ranker; give ranker=trees or ranker=logit")
+        if self.profile.kind != "off" and self.prompt.kind != "question":
+            found.append(f"profile: prompt={self.prompt.kind} has no place for it; use prompt=question or profile=off")
         if self.goal == "report" and not self.report.runs:
             found.append("report.runs: goal=report compares finished runs; give report.runs=[FOLDER,...]")
         return found
