@@ -32,7 +32,7 @@ def test_a_working_week() -> None:
         "Most visited: Office 62 %, Home (private) 31 %, Bar 6 %.",
         "Routines: workdays around 09:00 Office (10 days); workdays around 12:00 Office (10 days); "
         "workdays around 21:00 Home (private) (10 days).",
-        "Hours: evening 31 % and midday 31 %; weekends 6 %.",
+        "Hours: morning 31 % and midday 31 %; weekends 6 %.",
         "Home area, by evenings and nights: 4.2 km south-east of the centre.",
         "Work area, by weekday working hours: the centre of the city.",
         "Knows 3 places and returns to the same ones.",
