@@ -89,6 +89,8 @@ class Experiment(Spec):
                 "sft.lists.epochs: 0, but prompt=compact teaches single visits, not lists; give sft.lists.epochs=1 "
                 "(or experiments=compact)"
             )
+        if self.sft.kind == "train" and self.sft.alignment.epochs and self.prompt.kind != "question":
+            found.append(f"sft.alignment.epochs: prompt={self.prompt.kind} has no such tasks; use prompt=question or 0")
         shown = getattr(self.prompt, "candidates", 0)
         if shown > self.evidence.candidates:
             found.append(

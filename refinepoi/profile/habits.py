@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from refinepoi.artifacts.trajectories import UNKNOWN, Trajectories
-from refinepoi.core.earth import EARTH_KM
 from refinepoi.profile.moments import DAY, IntArray, Moment
+from refinepoi.prompt.area import centre, offset, where
 from refinepoi.prompt.sanitise import sanitise
 
 KINDS, ROUTINES, ROUTINE_DAYS = 5, 4, 3  # categories and routines named; different days that make a routine
@@ -22,7 +22,6 @@ PARTS = (
     (18, 24, "evening"),
 )
 LEVELS = ((3.0, "seldom active"), (10.0, "fairly active"), (np.inf, "very active"))  # check-ins a week
-COMPASS = ("east", "north-east", "north", "north-west", "west", "south-west", "south", "south-east")
 
 
 @dataclass(frozen=True)
@@ -37,19 +36,15 @@ class Map:
     @classmethod
     def of(cls, trajectories: Trajectories) -> Self:
         pois = trajectories.pois
-        known = pois["in_train"].to_numpy()
         latitude, longitude = pois["latitude"].to_numpy(), pois["longitude"].to_numpy()
-        centre = (float(np.median(latitude[known])), float(np.median(longitude[known]))) if known.any() else (0.0, 0.0)
-        return cls(np.array([sanitise(name) for name in pois["category"]], object), latitude, longitude, centre)
+        return cls(np.array([sanitise(name) for name in pois["category"]], object), latitude, longitude, centre(pois))
 
     def area(self, pois: IntArray) -> tuple[float, float] | None:
         """Kilometres (north, east) of the centre: the medians of the places. None where they are too few."""
         if len(pois) < LEAST_AT_AREA:
             return None
-        degree = np.pi * EARTH_KM / 180
-        north = (float(np.median(self.latitude[pois])) - self.centre[0]) * degree
-        east = (float(np.median(self.longitude[pois])) - self.centre[1]) * degree
-        return north, east * float(np.cos(np.radians(self.centre[0])))
+        points = offset(self.latitude[pois], self.longitude[pois], self.centre)
+        return float(np.median(points[0])), float(np.median(points[1]))
 
 
 def sentences(moment: Moment, city: Map) -> list[str]:
@@ -62,9 +57,9 @@ def sentences(moment: Moment, city: Map) -> list[str]:
     work = ~weekend & (hour >= 9) & (hour < 17)
     home_area, work_area = city.area(moment.poi[evening]), city.area(moment.poi[work])
     if home_area:
-        said.append(f"Home area, by evenings and nights: {_where(home_area)}.")
+        said.append(f"Home area, by evenings and nights: {where(*home_area)}.")
     if work_area:
-        said.append(f"Work area, by weekday working hours: {_where(work_area)}.")
+        said.append(f"Work area, by weekday working hours: {where(*work_area)}.")
     said.append(_curiosity(moment))
     return [sentence for sentence in said if sentence]
 
@@ -117,15 +112,6 @@ def _curiosity(moment: Moment) -> str:
     new = round(100 * places / len(moment.poi))
     kind = "likes new ones" if new >= 60 else "returns to the same ones" if new <= 30 else "mixes old and new ones"
     return f"Knows {places} places and {kind}."
-
-
-def _where(area: tuple[float, float]) -> str:
-    north, east = area
-    distance = float(np.hypot(north, east))
-    if distance < 0.5:
-        return "the centre of the city"
-    direction = COMPASS[round(float(np.arctan2(north, east)) / (np.pi / 4)) % 8]
-    return f"{distance:.1f} km {direction} of the centre"
 
 
 def _most(counts: Counter[Any], most: int) -> list[tuple[Any, int]]:

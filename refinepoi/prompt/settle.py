@@ -67,12 +67,14 @@ def settle(prompts: Prompts, tokenizer: Any) -> Prompts:
             shortened, len(cuts), prompts.facts["budget"],
             ", ".join(f"{count} {what}" for what, count in lost.items() if count),
         )  # fmt: skip
-    chat = Chat.of(tokenizer, prompts.facts).used
+    chat = Chat.of(tokenizer, prompts.facts)
+    asked = [chat.render("", text) for text in prompts.alignment["prompt"]]
     return replace(
         prompts,
         table=prompts.table.with_columns(pl.Series("prompt", texts, pl.String)),
         layout=no_layout(),
-        facts=prompts.facts | {"settled": {"chat": chat, "splits": report}},
+        alignment=prompts.alignment.with_columns(pl.Series("prompt", asked, pl.String)),
+        facts=prompts.facts | {"settled": {"chat": chat.used, "splits": report}},
     )
 
 

@@ -151,6 +151,7 @@ REFUSALS = [
     (["grpo.num_generations=1"], "grpo.num_generations: must be greater than or equal to 2 (got 1)"),
     (["grpo.sampler=free"], "\n  grpo: credit=item needs sampler=constrained"),
     (["grpo.steps=1.5"], "grpo.steps: must be a whole number (got 1.5)"),
+    (["sft.alignment.epochs=1"], "sft.alignment.epochs: prompt=evidence has no such tasks; use prompt=question or 0"),
     (["profile=template"], "profile: prompt=evidence has no place for it; use prompt=question or profile=off"),
     (["name=../../x"], "name: "),
     (["seed=1,2"], "seed=1,2: several values; add -m to sweep over them"),
