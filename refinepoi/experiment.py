@@ -74,7 +74,7 @@ class Experiment(Spec):
             if hasattr(part, "problems"):
                 found += part.problems()
         k, longest = self.prompt.list_length, max(self.evaluation.scoring.ks)
-        if longest > k:
+        if longest > k and self.evaluation.decoding.mode == "list":
             found.append(
                 f"evaluation.scoring.ks: Acc@{longest} needs lists of {longest} (prompt.list_length is {k}); "
                 f"lower the one or raise the other"
