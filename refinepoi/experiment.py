@@ -26,6 +26,7 @@ from refinepoi.export.spec import ExportSpec
 from refinepoi.features.spec import FeaturesSpec
 from refinepoi.grpo.spec import GrpoSpec
 from refinepoi.model.spec import ModelSpec
+from refinepoi.profile.spec import ProfileSpec
 from refinepoi.prompt.spec import PromptSpec
 from refinepoi.quantizer.spec import QuantizerSpec
 from refinepoi.ranker.spec import SCORES, RankerSpec
@@ -52,6 +53,7 @@ class Experiment(Spec):
     features: FeaturesSpec
     encoder: EncoderSpec
     quantizer: QuantizerSpec
+    profile: ProfileSpec
     prompt: PromptSpec
     model: ModelSpec
     sft: SftSpec
@@ -72,7 +74,7 @@ class Experiment(Spec):
             if hasattr(part, "problems"):
                 found += part.problems()
         k, longest = self.prompt.list_length, max(self.evaluation.scoring.ks)
-        if longest > k:
+        if longest > k and self.evaluation.decoding.mode == "list":
             found.append(
                 f"evaluation.scoring.ks: Acc@{longest} needs lists of {longest} (prompt.list_length is {k}); "
                 f"lower the one or raise the other"
@@ -87,6 +89,8 @@ class Experiment(Spec):
                 "sft.lists.epochs: 0, but prompt=compact teaches single visits, not lists; give sft.lists.epochs=1 "
                 "(or experiments=compact)"
             )
+        if self.sft.kind == "train" and self.sft.alignment.epochs and self.prompt.kind != "question":
+            found.append(f"sft.alignment.epochs: prompt={self.prompt.kind} has no such tasks; use prompt=question or 0")
         shown = getattr(self.prompt, "candidates", 0)
         if shown > self.evidence.candidates:
             found.append(
@@ -111,6 +115,8 @@ class Experiment(Spec):
             )
         if self.goal == "reward_report" and self.grpo.kind == "off":
             found.append("grpo: off, but goal=reward_report samples as GRPO would; give grpo=default or another option")
+        if self.profile.kind != "off" and self.prompt.kind != "question":
+            found.append(f"profile: prompt={self.prompt.kind} has no place for it; use prompt=question or profile=off")
         if self.goal == "report" and not self.report.runs:
             found.append("report.runs: goal=report compares finished runs; give report.runs=[FOLDER,...]")
         return found

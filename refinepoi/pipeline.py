@@ -15,6 +15,7 @@ from refinepoi.artifacts.features import Features
 from refinepoi.artifacts.metrics import Metrics
 from refinepoi.artifacts.policy import Policy
 from refinepoi.artifacts.predictions import Predictions
+from refinepoi.artifacts.profiles import Profiles
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.reward_report import RewardReport
 from refinepoi.artifacts.semantic_ids import SemanticIds
@@ -32,6 +33,7 @@ from refinepoi.experiment import Experiment
 from refinepoi.export.stage import export_policy
 from refinepoi.features.stage import make_features
 from refinepoi.grpo.stage import report_rewards, train_grpo
+from refinepoi.profile.stage import write_profiles
 from refinepoi.prompt.stage import write_prompts
 from refinepoi.quantizer.stage import quantize
 from refinepoi.ranker.stage import rank_candidates
@@ -80,15 +82,22 @@ class Pipeline:
         return self._get("semantic_ids", quantize, self.spec.quantizer, self.embeddings, self.trajectories)
 
     @cached_property
+    def profiles(self) -> Artifact[Profiles]:
+        """What training check-ins say of each user, in words; nothing with `profile=off`."""
+        return self._get("profiles", write_profiles, self.spec.profile, self.trajectories)
+
+    @cached_property
     def prompts(self) -> Artifact[Prompts]:
         """Each sample as text: memory, time, candidates with their evidence; the answer is a list of IDs."""
-        return self._get("prompts", write_prompts, self.spec.prompt, self.trajectories, self.ranked, self.semantic_ids)
+        inputs = self.trajectories, self.ranked, self.semantic_ids, self.profiles
+        return self._get("prompts", write_prompts, self.spec.prompt, *inputs)
 
     @cached_property
     def audit(self) -> Artifact[Audit]:
         """Leak tests and figures of the data: does anything trained or asked know what it must not? Stops if so."""
-        specs = self.spec.features, self.spec.encoder, self.spec.evidence, self.spec.ranker, self.spec.prompt
-        return self._get("audit", audit_data, *specs, self.trajectories, self.semantic_ids)
+        trained = self.spec.features, self.spec.encoder
+        told = self.spec.evidence, self.spec.ranker, self.spec.profile, self.spec.prompt
+        return self._get("audit", audit_data, *trained, *told, self.trajectories, self.semantic_ids)
 
     @cached_property
     def warm_start(self) -> Artifact[Policy]:

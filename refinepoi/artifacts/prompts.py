@@ -25,11 +25,17 @@ LAYOUT: dict[str, Any] = {
     "visits": pl.Int32,  # how many of these pieces are visits, which go first ...
     "candidates": pl.Int32,  # ... and candidates, which go next; behind them stands the profile, where there is one
 }
+ALIGNMENT = {"task": pl.String, "prompt": pl.String, "answer": pl.String}
 
 
 def no_layout() -> pl.DataFrame:
     """Nothing to be cut, no system message."""
     return pl.DataFrame(schema=LAYOUT)
+
+
+def no_alignment() -> pl.DataFrame:
+    """No tasks beside the queries."""
+    return pl.DataFrame(schema=ALIGNMENT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +48,7 @@ class Prompts:
     list_length: k, how many places an answer names.
     facts: template, memory, token budget, what was dropped.
     layout: for queries whose prompt has them, its system message and what a smaller budget may cut out of it.
+    alignment: what IDs mean, in words, as questions and answers (`question` only; no rows otherwise).
     """
 
     table: pl.DataFrame
@@ -51,17 +58,20 @@ class Prompts:
     list_length: int
     facts: dict[str, Any]
     layout: pl.DataFrame = field(default_factory=no_layout)
+    alignment: pl.DataFrame = field(default_factory=no_alignment)
 
     def __post_init__(self) -> None:
         require(self.table.schema == pl.Schema(TABLE), f"prompts: columns {dict(self.table.schema)}, expected {TABLE}")
         require(self.streams.schema == pl.Schema(STREAMS), f"streams: columns {dict(self.streams.schema)}")
         require(self.layout.schema == pl.Schema(LAYOUT), f"layout: columns {dict(self.layout.schema)}")
+        require(self.alignment.schema == pl.Schema(ALIGNMENT), f"alignment: columns {dict(self.alignment.schema)}")
         require(not set(self.words) & set(self.id_tokens), "words and semantic-ID tokens overlap")
 
     def save(self, folder: Path) -> None:
         self.table.write_parquet(folder / "table.parquet")
         self.streams.write_parquet(folder / "streams.parquet")
         self.layout.write_parquet(folder / "layout.parquet")
+        self.alignment.write_parquet(folder / "alignment.parquet")
         facts = {"words": self.words, "id_tokens": self.id_tokens, "list_length": self.list_length, "facts": self.facts}
         write_json(folder / "facts.json", facts)
 
@@ -76,4 +86,5 @@ class Prompts:
             list_length=facts["list_length"],
             facts=facts["facts"],
             layout=pl.read_parquet(folder / "layout.parquet"),
+            alignment=pl.read_parquet(folder / "alignment.parquet"),
         )

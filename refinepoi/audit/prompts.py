@@ -16,13 +16,16 @@ from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.audit.finding import Finding, find
 from refinepoi.audit.leaks import with_checkins
+from refinepoi.audit.profiles import told
 from refinepoi.core.seeding import generator
 from refinepoi.evidence.count import count
+from refinepoi.profile.spec import NoProfiles
 from refinepoi.prompt.write import write_all
 from refinepoi.ranker.rank import rank
 
 if TYPE_CHECKING:
     from refinepoi.evidence.spec import EvidenceSpec
+    from refinepoi.profile.write import AnyProfile
     from refinepoi.prompt.write import AnyPrompt
     from refinepoi.ranker.spec import RankerSpec
 
@@ -43,15 +46,23 @@ def prompt_findings(
     ranker: "RankerSpec",
     prompt: "AnyPrompt",
     semantic_ids: SemanticIds,
+    profile: "AnyProfile | None" = None,
 ) -> list[Finding]:
-    """Evidence and prompt of a query stay when its target and all the user does afterwards are altered."""
+    """Evidence and prompt of a query stay when its target and all the user does afterwards are altered.
+
+    profile: what users are told of; left out of training queries' prompts where it is set to know their future.
+    """
+    off = NoProfiles(kind="off")
+    of_held_out = profile or off
+    of_training = off if of_held_out.kind == "off" or of_held_out.refresh_days is None else of_held_out
     rng = generator(0, "audit", "queries")
     moved = told = asked = 0
     held_out = held_out_queries(trajectories, rng)
     early = rng.permutation(trajectories.query_rows("train"))[:TRAINED]
     groups = [(held_out, early), *training_queries(trajectories, rng)]
-    for queries, others in groups:
-        counted, written = changes(trajectories, evidence, ranker, prompt, semantic_ids, queries, others)
+    for number, (queries, others) in enumerate(groups):
+        told_of = of_training if number else of_held_out
+        counted, written = changes(trajectories, evidence, ranker, prompt, semantic_ids, queries, others, told_of)
         moved, told, asked = moved + counted, told + written, asked + len(queries)
     times = ", their times" if evidence.target_time == "hidden" else ""
     text = f"{asked} targets{times} and what follows altered, nothing moved"
@@ -69,6 +80,7 @@ def changes(
     semantic_ids: SemanticIds,
     asked: Rows,
     others: Rows,
+    profile: "AnyProfile",
 ) -> tuple[int, int]:
     """How many of the queries `asked` have other evidence, other prompts, once their targets are altered."""
     kept = np.union1d(asked, others)
@@ -81,12 +93,13 @@ def changes(
     for before, after in ((one.candidates, other.candidates), (one.counters, other.counters)):
         moved |= (before != after).reshape(len(moved), -1).any(1)
     moved |= (~np.isclose(one.context, other.context, rtol=0, atol=0, equal_nan=True)).any(1)
+    users = np.unique(trajectories.queries["user"].to_numpy()[asked])
     texts = [
-        write_all(prompt, data, counted, semantic_ids, lambda items, unit: items).table["prompt"].to_numpy()
+        write_all(prompt, data, counted, semantic_ids, lambda items, unit: items, told(profile, data, users))
         for data, counted in ((sample, one), (altered, other))
     ]
     mine = np.isin(kept, asked)
-    return int(moved[mine].sum()), int((texts[0] != texts[1])[mine].sum())
+    return int(moved[mine].sum()), int((texts[0].table["prompt"] != texts[1].table["prompt"]).to_numpy()[mine].sum())
 
 
 def _evidence(trajectories: Trajectories, spec: "EvidenceSpec", ranker: "RankerSpec") -> Evidence:

@@ -17,6 +17,7 @@ from refinepoi.core.tracking import StageLog, Tracker
 from refinepoi.encoder.spec import EncoderSpec
 from refinepoi.evidence.spec import EvidenceSpec
 from refinepoi.features.spec import FeaturesSpec
+from refinepoi.profile.spec import LlmProfiles, NoProfiles, TemplateProfiles
 from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, QuestionPrompt
 from refinepoi.ranker.spec import LogitRanker, NoRanker, TreesRanker
 
@@ -53,7 +54,7 @@ def tell(audit: Artifact[Audit], tracker: Tracker) -> None:
         raise LeakError("\n".join([f"{len(failed)} leak tests failed; see {page}", *failed]))
 
 
-JUDGED = ("audit", "artifacts", "dataset", "features", "encoder", "evidence", "ranker", "prompt")
+JUDGED = ("audit", "artifacts", "dataset", "features", "encoder", "evidence", "ranker", "profile", "prompt")
 
 
 @stage(version=3, makes=Audit, name="audit_data", judges=JUDGED, tell=tell)
@@ -63,6 +64,7 @@ def audit_data(
     encoder: EncoderSpec,
     evidence: EvidenceSpec,
     ranker: NoRanker | TreesRanker | LogitRanker,
+    profile: NoProfiles | TemplateProfiles | LlmProfiles,
     prompt: CompactPrompt | EvidencePrompt | QuestionPrompt,
     trajectories: Artifact[Trajectories],
     semantic_ids: Artifact[SemanticIds],
@@ -71,11 +73,13 @@ def audit_data(
     from refinepoi.audit.leaks import split_findings, training_findings
     from refinepoi.audit.page import page
     from refinepoi.audit.pictures import draw
+    from refinepoi.audit.profiles import profile_findings
     from refinepoi.audit.prompts import prompt_findings
 
     visits = trajectories.load()
     findings = split_findings(visits) + training_findings(visits, features, encoder)
-    findings += prompt_findings(visits, evidence, ranker, prompt, semantic_ids.load())
+    findings += profile_findings(visits, profile)
+    findings += prompt_findings(visits, evidence, ranker, prompt, semantic_ids.load(), profile)
     content = content_of(visits, findings)
     Audit(content).save(context.folder)
     (context.folder / "pictures").mkdir(exist_ok=True)

@@ -8,6 +8,7 @@ GOALS = {
     "features": "what training check-ins say of each POI",
     "embeddings": "contrastive encoder trained; one vector a POI",
     "semantic_ids": "hierarchical SOM trained; one grid coordinate a level for each POI, with maps",
+    "profiles": "a text on each user from training check-ins, for the system message of prompt=question",
     "prompts": "what the language model reads and should answer",
     "audit": "leak tests, counts, time ranges and oddities of the data, with a page; a failed leak test stops the run",
     "warm_start": "language model after supervised fine-tuning",

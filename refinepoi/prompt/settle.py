@@ -33,6 +33,11 @@ class Cut:
     system: int
     droppable: tuple[tuple[int, int], ...]
 
+    @classmethod
+    def of(cls, text: str, system: int, flat: Sequence[int]) -> "Cut":
+        """flat: first and end of each piece, one after the other."""
+        return cls(text, system, tuple(zip(flat[::2], flat[1::2], strict=True)))
+
     def without(self, count: int) -> tuple[str, str]:
         """System message and the rest, without the first `count` droppable pieces."""
         gone = sorted(self.droppable[:count])
@@ -51,13 +56,31 @@ def settle(prompts: Prompts, tokenizer: Any) -> Prompts:
     if "settled" in prompts.facts:
         return prompts
     rows = prompts.table.join(prompts.layout, on="query", how="left", maintain_order="left")
-    pieces = [_pairs(flat or ()) for flat in rows["droppable"].to_list()]
-    cuts = [
-        Cut(text, system or 0, parts)
-        for text, system, parts in zip(rows["prompt"], rows["system"], pieces, strict=True)
-    ]
+    columns = (rows[name].to_list() for name in ("prompt", "system", "droppable"))
+    cuts = [Cut.of(text, system or 0, flat or ()) for text, system, flat in zip(*columns, strict=True)]
+    texts, dropped, lengths = fit(cuts, prompts.facts, tokenizer)
+    report = _report(rows, dropped, lengths)
+    if shortened := int((dropped > 0).sum()):
+        lost = {what: sum(row[f"dropped_{what}"] for row in report.values()) for what in WHAT}
+        log.info(
+            "%d of %d prompts were longer than prompt.budget=%d tokens of the model's tokenizer; left out: %s",
+            shortened, len(cuts), prompts.facts["budget"],
+            ", ".join(f"{count} {what}" for what, count in lost.items() if count),
+        )  # fmt: skip
     chat = Chat.of(tokenizer, prompts.facts)
-    budget = int(prompts.facts.get("budget", 0))
+    asked = [chat.render("", text) for text in prompts.alignment["prompt"]]
+    return replace(
+        prompts,
+        table=prompts.table.with_columns(pl.Series("prompt", texts, pl.String)),
+        layout=no_layout(),
+        alignment=prompts.alignment.with_columns(pl.Series("prompt", asked, pl.String)),
+        facts=prompts.facts | {"settled": {"chat": chat.used, "splits": report}},
+    )
+
+
+def fit(cuts: list[Cut], facts: dict[str, Any], tokenizer: Any) -> tuple[list[str], IntArray, IntArray]:
+    """Final texts, how many pieces each lost, and their tokens. facts: of the prompts (budget, chat, reasoning)."""
+    chat, budget = Chat.of(tokenizer, facts), int(facts.get("budget", 0))
     texts = [chat.render(*cut.without(0)) for cut in cuts]
     lengths = count_tokens(tokenizer, texts)
     dropped = np.zeros(len(cuts), np.int64)
@@ -67,19 +90,7 @@ def settle(prompts: Prompts, tokenizer: Any) -> Prompts:
         for row in over:
             texts[row] = chat.render(*cuts[row].without(int(dropped[row])))
         lengths[over] = count_tokens(tokenizer, [texts[row] for row in over])
-    report = _report(rows, dropped, lengths)
-    if len(over):
-        lost = {what: sum(row[f"dropped_{what}"] for row in report.values()) for what in WHAT}
-        log.info(
-            "%d of %d prompts were longer than prompt.budget=%d tokens of the model's tokenizer; left out: %s",
-            len(over), len(cuts), budget, ", ".join(f"{count} {what}" for what, count in lost.items() if count),
-        )  # fmt: skip
-    return replace(
-        prompts,
-        table=prompts.table.with_columns(pl.Series("prompt", texts, pl.String)),
-        layout=no_layout(),
-        facts=prompts.facts | {"settled": {"chat": chat.used, "splits": report}},
-    )
+    return texts, dropped, lengths
 
 
 def count_tokens(tokenizer: Any, texts: Sequence[str]) -> IntArray:
@@ -160,10 +171,6 @@ def _guess(cut: Cut, excess: int, tokenizer: Any) -> int:
     """How many pieces are about `excess` tokens; at least one, at most all."""
     lengths = count_tokens(tokenizer, [cut.text[begin:end] for begin, end in cut.droppable])
     return min(int(np.searchsorted(np.cumsum(lengths), excess)) + 1, len(lengths))
-
-
-def _pairs(flat: Sequence[int]) -> tuple[tuple[int, int], ...]:
-    return tuple(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _report(rows: pl.DataFrame, dropped: IntArray, lengths: IntArray) -> dict[str, dict[str, float]]:

@@ -9,9 +9,10 @@ import polars as pl
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.files import require
 from refinepoi.artifacts.profiles import Profiles
-from refinepoi.artifacts.prompts import LAYOUT, STREAMS, TABLE, Prompts
+from refinepoi.artifacts.prompts import LAYOUT, STREAMS, TABLE, Prompts, no_alignment
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import SPLITS, Trajectories
+from refinepoi.prompt.alignment import alignment_pairs
 from refinepoi.prompt.bins import Edges
 from refinepoi.prompt.candidates import fit_bins
 from refinepoi.prompt.compact import CompactTemplate
@@ -19,7 +20,7 @@ from refinepoi.prompt.evidence import EvidenceTemplate
 from refinepoi.prompt.history import History
 from refinepoi.prompt.lists import answer_lists
 from refinepoi.prompt.parse import write_answer
-from refinepoi.prompt.pieces import IntArray
+from refinepoi.prompt.pieces import IntArray, words_of
 from refinepoi.prompt.question import QuestionTemplate
 from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, QuestionPrompt
 from refinepoi.prompt.template import Template, Written
@@ -73,14 +74,18 @@ def write_all(
         facts["counters"] = template.shown.facts
         facts["order"] = spec.order  # type: ignore[union-attr]
         facts["covered"] = _coverage(template.shown.pois, trajectories)
+    told = isinstance(template, QuestionTemplate)
+    alignment = alignment_pairs(trajectories.pois, semantic_ids) if told else no_alignment()
+    texts = alignment["prompt"].to_list() + alignment["answer"].to_list()
     return Prompts(
         table=table,
         streams=pl.DataFrame({"text": streams}, schema=STREAMS),
-        words=tuple(sorted(template.pieces.words())),
+        words=tuple(sorted(template.pieces.words() | {word for text in texts for word in words_of(text)})),
         id_tokens=semantic_ids.tokens,
         list_length=spec.list_length,
         facts=facts,
         layout=_layout(written),
+        alignment=alignment,
     )
 
 

@@ -27,6 +27,7 @@ from refinepoi.evidence.spec import EvidenceSpec
 from refinepoi.evidence.world import Columns, make_world, queries_of, unit_vectors, world_of
 from refinepoi.model.load import load as load_model
 from refinepoi.prompt.history import History
+from refinepoi.prompt.settle import Cut, fit
 from refinepoi.prompt.write import AnyPrompt, choose
 from refinepoi.recommend.catalogue import Catalogue
 from refinepoi.recommend.clock import Moment, moment
@@ -88,6 +89,7 @@ class Recommender:
         self._places = unit_vectors(trajectories.pois)
         self._gap_hours = float(trajectories.facts.get("protocol", {}).get("gap_hours", GAP_HOURS))
         self._semantic_ids, self._list_length = parts.semantic_ids, parts.prompts.list_length
+        self._facts = parts.prompts.facts
         nobody, nothing = _without_queries(trajectories), _no_evidence(self._counting)
         self._history = History.of(nobody, nothing)
         edges = {name: np.array(fact["edges"]) for name, fact in parts.prompts.facts.get("counters", {}).items()}
@@ -160,7 +162,9 @@ class Recommender:
         asked = ONLY + len(table["utc"]) - 1
         world, queries = world_of(table, 1, self._places), queries_of(table, asked)
         evidence = self._counting.count(world, queries, self._counting.look(world, queries, self._begins))
-        return self._template.about(self._history.about(table, asked, evidence), evidence).write(0).text
+        written = self._template.about(self._history.about(table, asked, evidence), evidence).write(0)
+        cut = Cut.of(written.text, written.system, written.droppable)
+        return fit([cut], self._facts, self._tokenizer)[0][0]
 
     def _places_of(self, pois: np.ndarray, scores: np.ndarray, last: int | None) -> tuple[Recommendation, ...]:
         known = self.catalogue

@@ -14,7 +14,7 @@ from refinepoi.artifacts.trajectories import SPLITS
 from refinepoi.core.errors import DataError
 from refinepoi.core.seeding import generator
 from refinepoi.sft.data import Examples, Ints
-from refinepoi.sft.spec import AnswerPhase, ListPhase, StreamPhase
+from refinepoi.sft.spec import AlignmentPhase, AnswerPhase, ListPhase, StreamPhase
 
 
 def train_table(prompts: Prompts) -> pl.DataFrame:
@@ -31,6 +31,14 @@ def stream_examples(prompts: Prompts, tokenizer: Any, phase: StreamPhase) -> Exa
     encoded = [tokens for tokens in tokenizer(prompts.streams["text"].to_list())["input_ids"] if len(tokens) > 1]
     weights = [[float(phase.supervise == "all" or token in ids) for token in tokens[1:]] for tokens in encoded]
     return Examples([tokens[:1] for tokens in encoded], [tokens[1:] for tokens in encoded], weights)
+
+
+def alignment_examples(prompts: Prompts, tokenizer: Any, phase: AlignmentPhase) -> Examples:
+    """One example a place and task; every answered token counts alike."""
+    table = prompts.alignment.filter(pl.col("task").is_in(list(phase.tasks)))
+    encoded = tokenizer(table["prompt"].to_list())["input_ids"]
+    answers = encode_answers(tokenizer, table["answer"].to_list())
+    return Examples(encoded, answers, [[1.0] * len(answer) for answer in answers])
 
 
 def answer_examples(prompts: Prompts, semantic_ids: SemanticIds, tokenizer: Any, phase: AnswerPhase) -> Examples:

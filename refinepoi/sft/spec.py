@@ -25,6 +25,14 @@ class Phase(Spec):
     warmup: Share = Field(description="share of the steps over which the learning rate rises")
 
 
+class AlignmentPhase(Phase):
+    """What IDs mean, in words, before anything else. Runs where the prompts have such tasks (`prompt=question`)."""
+
+    tasks: tuple[Literal["place", "find", "near"], ...] = Field(
+        min_length=1, description="place: ID to category and area; find: back; near: ID to those of the nearest places"
+    )
+
+
 class StreamPhase(Phase):
     """Whole user streams, every visit supervised. Runs where the prompts have streams (`prompt=compact`)."""
 
@@ -50,6 +58,7 @@ class TrainSft(Spec):
     kind: Literal["train"]
     seed: int = Field(ge=0)
 
+    alignment: AlignmentPhase
     streams: StreamPhase
     answers: AnswerPhase
     lists: ListPhase

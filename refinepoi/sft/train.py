@@ -25,7 +25,7 @@ from refinepoi.model.spec import PretrainedModel, ScratchModel
 from refinepoi.model.tokenizer import id_token_numbers
 from refinepoi.prompt.settle import settle
 from refinepoi.sft.data import Collator, Examples, plan_batches
-from refinepoi.sft.examples import answer_examples, list_examples, stream_examples
+from refinepoi.sft.examples import alignment_examples, answer_examples, list_examples, stream_examples
 from refinepoi.sft.loss import answer_loss
 from refinepoi.sft.own import own_places
 from refinepoi.sft.spec import Phase, TrainSft
@@ -58,6 +58,11 @@ def train(
 ) -> Policy:
     """Train on the train split, choose on validation. Returns the policy as it lies in `context.work`."""
     run = Run(context, spec, model_spec, prompts, semantic_ids)
+    if prompts.alignment.height and spec.alignment.epochs:
+        run.phase(
+            "alignment", spec.alignment, lambda lm: alignment_examples(run.prompts, lm.tokenizer, spec.alignment),
+            judged=False,  # no list is answered yet: the last policy goes on
+        )  # fmt: skip
     if prompts.streams.height and spec.streams.epochs:
         run.phase("streams", spec.streams, lambda lm: stream_examples(run.prompts, lm.tokenizer, spec.streams))
     elif spec.answers.epochs:
@@ -90,9 +95,14 @@ class Run:
         self.steps = 0
 
     def phase(
-        self, name: str, phase: Phase, make_examples: Callable[[LanguageModel], Examples], epochs: int | None = None
+        self,
+        name: str,
+        phase: Phase,
+        make_examples: Callable[[LanguageModel], Examples],
+        epochs: int | None = None,
+        judged: bool = True,
     ) -> None:
-        """Train one phase, or read what an earlier attempt at it left."""
+        """Train one phase, or read what an earlier attempt at it left. judged: keep the best policy by validation."""
         folder = self.context.work / name
         folder.mkdir(exist_ok=True)
         if ranks.first_here((folder / DONE).exists):
@@ -100,7 +110,7 @@ class Run:
             for row in done["curve"]:
                 self.context.log.metrics({k: v for k, v in row.items() if k != "step"}, int(row["step"]))
         else:
-            done = self._train(name, phase, make_examples, epochs or phase.epochs)
+            done = self._train(name, phase, make_examples, epochs or phase.epochs, judged)
             if self.context.main:
                 write_durably(folder / DONE, json.dumps(done))
             ranks.wait()
@@ -109,7 +119,7 @@ class Run:
         self.phases.append({"name": name, **{k: done[k] for k in ("steps", "best", "validation", "examples")}})
 
     def _train(
-        self, name: str, phase: Phase, make_examples: Callable[[LanguageModel], Examples], epochs: int
+        self, name: str, phase: Phase, make_examples: Callable[[LanguageModel], Examples], epochs: int, judged: bool
     ) -> dict[str, Any]:
         folder, spec = self.context.work / name, self.spec
         cpu = use_cpu(self.context.runtime.device, spec.precision, "sft")
@@ -121,13 +131,14 @@ class Run:
         plan = plan_batches(examples.lengths(), phase.batch_size, epochs, spec.seed, name)
         collate = Collator(examples, language.tokenizer.pad_token_id)
         parts = Parts(plan, collate, self.context.runtime.micro_batch, ranks.count())
+        asked = spec.eval_queries if judged else 0
         resumed = ranks.first_here(lambda: last_complete(folder))
         memory = Memory(**resumed[1]) if resumed else Memory()
         watch = Watch(
             self.context,
             folder,
             Rhythm(len(plan), spec.eval_every, spec.save_every, spec.patience, self.steps),
-            Validation.sample(self.prompts, trie, spec.eval_queries, self.context.runtime.micro_batch, spec.seed),
+            Validation.sample(self.prompts, trie, asked, self.context.runtime.micro_batch, spec.seed),
             lambda target: save(language, target),
             _rename,
             memory,

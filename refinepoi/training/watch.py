@@ -137,7 +137,8 @@ class Watch(TrainerCallback):
         previous = self.memory.best_value()
         self.memory.validation.append({"step": step, **measured})
         self._log({f"validation/{name}": value for name, value in measured.items()}, step)
-        if self.memory.best < 0 or measured.get("MRR", 0.0) > previous:
+        # where nothing can be measured, the latest policy is taken for the best
+        if self.memory.best < 0 or not measured or measured["MRR"] > previous:
             self.memory.best = step
             if ranks.index() == 0:
                 partial = self.folder / "partial-best"

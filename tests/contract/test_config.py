@@ -63,6 +63,9 @@ def needs(tmp_path: Path) -> dict[str, list[str]]:
         **{f"model/training/{how}": ["model=local", f"model.path={tmp_path}"] for how in ("full", "lora", "qlora")},
         "features/fitted": [f"features.map={tmp_path}/make_features"],
         "encoder/fitted": [f"encoder.network={tmp_path}/train_encoder"],
+        "profile/template": ["prompt=question"],
+        "profile/llm": ["prompt=question", "profile.writer.url=http://localhost/v1"],
+        "profile/llm_local": ["prompt=question", f"profile.writer.path={tmp_path}"],
         "prompt/compact": ["sft.lists.epochs=1"],
         "quantizer/fitted": [f"quantizer.codebook={tmp_path}/quantize"],
     }
@@ -148,6 +151,8 @@ REFUSALS = [
     (["grpo.num_generations=1"], "grpo.num_generations: must be greater than or equal to 2 (got 1)"),
     (["grpo.sampler=free"], "\n  grpo: credit=item needs sampler=constrained"),
     (["grpo.steps=1.5"], "grpo.steps: must be a whole number (got 1.5)"),
+    (["sft.alignment.epochs=1"], "sft.alignment.epochs: prompt=evidence has no such tasks; use prompt=question or 0"),
+    (["profile=template"], "profile: prompt=evidence has no place for it; use prompt=question or profile=off"),
     (["name=../../x"], "name: "),
     (["seed=1,2"], "seed=1,2: several values; add -m to sweep over them"),
     (["nonsense"], "nonsense: not an override; write key=value"),

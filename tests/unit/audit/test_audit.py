@@ -14,12 +14,13 @@ import pytest
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
-from refinepoi.audit import leaks, prompts
+from refinepoi.audit import leaks, profiles, prompts
 from refinepoi.audit.figures import kilometres, oddities, targets_in_history, time_ranges
 from refinepoi.audit.finding import Finding
 from refinepoi.audit.leaks import split_findings, training_findings
 from refinepoi.audit.page import page
 from refinepoi.audit.pictures import draw
+from refinepoi.audit.profiles import profile_findings
 from refinepoi.audit.prompts import prompt_findings
 from refinepoi.audit.stage import LeakError, audit_data, content_of
 from refinepoi.core import stage as core_stage
@@ -58,6 +59,63 @@ def test_an_honest_city_passes(city: Any, visits: Trajectories, ids: SemanticIds
     findings = split_findings(visits) + training_findings(visits, city.features, city.encoder)
     findings += prompt_findings(visits, city.evidence, city.ranker, city.prompt, ids)
     assert len(findings) == 10 and set(status(findings).values()) == {"passed"}, findings
+
+
+def with_profiles(**changes: Any) -> tuple[Any, Any]:
+    """A question that tells profiles, and their spec."""
+    words = ["prompt=question", "profile=template", *(f"profile.{name}={value}" for name, value in changes.items())]
+    tree = check(words, multirun=False).jobs[0].experiment
+    return tree.prompt, tree.profile
+
+
+def test_honest_profiles_pass(city: Any, visits: Trajectories, ids: SemanticIds) -> None:
+    prompt, profile = with_profiles(refresh_days=7)
+    findings = profile_findings(visits, profile) + prompt_findings(
+        visits, city.evidence, city.ranker, prompt, ids, profile
+    )
+    assert status(findings) == {
+        "profiles see training only": "passed",
+        "evidence is causal": "passed",
+        "the target is not in its own prompt": "passed",
+    }
+
+
+def test_profiles_of_the_whole_period_are_said_to_know_the_future(
+    city: Any, visits: Trajectories, ids: SemanticIds
+) -> None:
+    prompt, profile = with_profiles(refresh_days="null")
+    findings = profile_findings(visits, profile) + prompt_findings(
+        visits, city.evidence, city.ranker, prompt, ids, profile
+    )
+    assert status(findings)["profiles are older than their query"] == "not applicable"
+    assert "failed" not in status(findings).values()
+
+
+def test_profiles_that_look_at_test_rows_are_found(
+    city: Any, visits: Trajectories, ids: SemanticIds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt, profile = with_profiles(refresh_days="null")
+    honest = profiles.write_texts
+
+    def leaky(spec: Any, data: Trajectories, ask: Any) -> Any:
+        return honest(spec, replace(data, checkins=data.checkins.with_columns(split=pl.lit(0, pl.Int8))), ask)
+
+    monkeypatch.setattr(profiles, "write_texts", leaky)
+    assert status(profile_findings(visits, profile))["profiles see training only"] == "failed"
+    found = status(prompt_findings(visits, city.evidence, city.ranker, prompt, ids, profile))
+    assert found["the target is not in its own prompt"] == "failed"
+
+
+def test_profiles_that_look_past_a_training_query_are_found(
+    city: Any, visits: Trajectories, ids: SemanticIds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt, profile = with_profiles(refresh_days=7)
+    honest = profiles.write_texts
+    whole = profile.model_copy(update={"refresh_days": None})
+    monkeypatch.setattr(profiles, "write_texts", lambda spec, data, ask: honest(whole, data, ask))
+    assert status(profile_findings(visits, profile))["profiles see training only"] == "passed"
+    found = status(prompt_findings(visits, city.evidence, city.ranker, prompt, ids, profile))
+    assert found["the target is not in its own prompt"] == "failed"
 
 
 def test_features_that_look_at_test_rows_are_found(
@@ -355,7 +413,7 @@ def test_a_failed_audit_can_be_read_and_is_never_passed_over(
         folder.mkdir()
         value.save(folder)
         inputs.append(Artifact(type(value).__name__, "key", folder, type(value)))
-    arguments = [city.features, city.encoder, city.evidence, city.ranker, city.prompt, *inputs]
+    arguments = [city.features, city.encoder, city.evidence, city.ranker, city.profile, city.prompt, *inputs]
     store = Store(tmp_path / "store", city.runtime)
     first = store.get(audit_data, arguments, "audit")
     assert first.load().content["protocol"]["dataset"] == "city"

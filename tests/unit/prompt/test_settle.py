@@ -5,19 +5,15 @@ from typing import Any
 
 import polars as pl
 import pytest
+from folders import CHATML, byte_tokenizer
 from prompt_specs import SPECS, change, write
-from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers, processors, trainers
+from tokenizers import AddedToken, processors
 from transformers import PreTrainedTokenizerFast
 
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.core.errors import UserError
 from refinepoi.prompt.settle import count_tokens, settle
 
-CHATML = (
-    "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n"
-    "{% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
-)
 NO_SYSTEM = (
     "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
     "[{{ m.role }}] {{ m.content }}{% endfor %}"
@@ -25,14 +21,8 @@ NO_SYSTEM = (
 
 
 def tokenizer(prompts: Prompts, template: str | None = None, bos: bool = False) -> PreTrainedTokenizerFast:
-    core = Tokenizer(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    alphabet = pre_tokenizers.ByteLevel.alphabet()
-    texts = prompts.table["prompt"].to_list()[:20]
-    core.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet))
-    made = PreTrainedTokenizerFast(tokenizer_object=core, eos_token="<|im_end|>", bos_token="<|bos|>")
+    made = byte_tokenizer(prompts.table["prompt"].to_list()[:20])
     made.add_tokens([AddedToken(token, special=False, normalized=False) for token in prompts.id_tokens])
-    made.add_special_tokens({"additional_special_tokens": ["<|im_start|>"]})
     if bos:
         pair = [("<|bos|>", made.bos_token_id)]
         made.backend_tokenizer.post_processor = processors.TemplateProcessing(single="<|bos|> $A", special_tokens=pair)

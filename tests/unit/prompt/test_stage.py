@@ -6,6 +6,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 from runtimes import runtime
 
+from refinepoi.artifacts.profiles import Profiles
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.core.stage import Artifact, Context
 from refinepoi.core.tracking import StageLog
@@ -31,6 +32,9 @@ def test_the_stage_writes_an_artifact(world: Any, tmp_path: Path) -> None:
         (tmp_path / name).mkdir()
         value.save(tmp_path / name)
         handles.append(Artifact("any", "key", tmp_path / name, type(value)))
+    (tmp_path / "profiles").mkdir()
+    Profiles.none().save(tmp_path / "profiles")
+    handles.append(Artifact("any", "key", tmp_path / "profiles", Profiles))
     folder = tmp_path / "prompts"
     folder.mkdir()
     log = StageLog("write_prompts")

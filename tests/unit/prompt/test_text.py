@@ -7,6 +7,8 @@ import polars as pl
 import pytest
 
 from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.profiles import TABLE as PROFILES
+from refinepoi.artifacts.profiles import Profiles
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
@@ -25,7 +27,7 @@ SHARES = Shares(recent=1.0, same_hour=0.0, same_last=0.0, category=0.0)
 RECENT = Memory(policy="recent", visits=10, shares=SHARES)
 
 
-def write(spec: Any, target_time: str = "known") -> Prompts:
+def write(spec: Any, target_time: str = "known", profiles: Profiles | None = None) -> Prompts:
     utc, poi, trip = (list(column) for column in zip(*VISITS, strict=True))
     checkins = pl.DataFrame(
         {"user": [0] * 4, "poi": poi, "utc": utc, "local": utc, "trajectory": trip, "split": [0] * 4}, schema=CHECKINS
@@ -44,7 +46,7 @@ def write(spec: Any, target_time: str = "known") -> Prompts:
     )  # fmt: skip
     ids = SemanticIds(np.array([[0, 3], [1, 2], [2, 1]], np.int32), ((2, 2), (2, 2)), "none")
     trajectories = Trajectories(checkins, pois, users, queries, {})
-    return write_all(spec, trajectories, evidence, ids, lambda items, unit: list(items))
+    return write_all(spec, trajectories, evidence, ids, lambda items, unit: list(items), profiles)
 
 
 EVIDENCE = EvidencePrompt(
@@ -122,6 +124,29 @@ def test_question() -> None:
         "List the 3 most likely next places, best first, as IDs and nothing else.",
         "Answer:",
     ]
+
+
+def test_a_profile_stands_in_the_system_message_and_is_dropped_last() -> None:
+    moments = [MONDAY, VISITS[-1][0], VISITS[-1][0] + 1]  # the last one is made after the target
+    texts = ["Very <b>early</b>.", "Likes\nbars [INST] <A_0,0>.", "Is at place 0."]
+    profiles = Profiles(pl.DataFrame({"user": [0] * 3, "since": moments, "text": texts}, PROFILES), {})
+    prompts = write(QUESTION, profiles=profiles)
+    text, layout = prompts.table["prompt"].item(), prompts.layout.row(0, named=True)
+    head = text.splitlines()[:3]
+    assert head[1:] == ["About this person: Likes bars (INST) (A_0,0).", "Visits of earlier trips:"]
+    assert text[: layout["system"]] == f"{head[0]}\n{head[1]}\n"
+    spans = list(zip(layout["droppable"][::2], layout["droppable"][1::2], strict=True))
+    assert [text[begin:end] for begin, end in spans] == [
+        "Monday 08:00 <A_0,0><B_1,1> Bar\n",
+        "Tuesday 12:10 <A_0,1><B_1,0> (B_0,0) Shop\n",
+        "Tuesday 12:20 <A_1,0><B_0,1> Café\n",
+        "<A_0,1><B_1,0> (B_0,0) Shop - visits 2 or more\n",
+        "<A_1,0><B_0,1> Café - visits below 2\n",
+        "About this person: Likes bars (INST) (A_0,0).\n",
+    ]
+    assert {"(INST)", "(A_0,0)."} <= set(prompts.words)
+    for other in (EVIDENCE, COMPACT):
+        assert write(other, profiles=profiles).table.equals(write(other).table)
 
 
 def test_question_without_candidates_or_time_but_with_reasoning() -> None:

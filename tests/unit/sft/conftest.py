@@ -17,7 +17,7 @@ from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.core.stage import Artifact, Context
 from refinepoi.core.tracking import StageLog
 from refinepoi.model.spec import ScratchModel
-from refinepoi.sft.spec import AnswerPhase, ListPhase, StreamPhase, TrainSft
+from refinepoi.sft.spec import AlignmentPhase, AnswerPhase, ListPhase, StreamPhase, TrainSft
 
 PLACES, K = 12, 3
 
@@ -68,6 +68,7 @@ def world() -> World:
     common: dict[str, Any] = {"batch_size": 8, "learning_rate": 5e-3, "schedule": "cosine", "warmup": 0.1}
     spec = TrainSft(
         kind="train", seed=0,
+        alignment=AlignmentPhase(epochs=0, tasks=("place", "find", "near"), **common),
         streams=StreamPhase(epochs=1, supervise="ids", **common),
         answers=AnswerPhase(epochs=1, first_item_weight=2.0, absent_target="skip", **common),
         lists=ListPhase(epochs=1, first_share=0.5, **common),

@@ -1,0 +1,151 @@
+"""A language model's answers, each asked for once: kept beside the store under the hash of question and settings.
+
+Two writers: any OpenAI-compatible server, or a model folder on this machine. The key of a server is read from the
+environment when it is needed and stands in no setting, file or log.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from refinepoi.core.errors import UserError
+from refinepoi.core.spec import digest
+from refinepoi.core.stage import Context
+from refinepoi.core.store import write_durably
+from refinepoi.profile.spec import Endpoint, LlmProfiles, LocalWriter
+
+FOLDER = ".answers"
+Writer = Callable[[str], str]
+
+
+def answers(context: Context, spec: Any, questions: Sequence[str]) -> Iterable[str]:
+    """The answer to each question, in their order; a question that stands there twice is asked once."""
+    if not isinstance(spec, LlmProfiles):
+        raise TypeError(f"profile={spec.kind} asks nobody")
+    folder = Path(context.runtime.store) / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    # what an answer depends on; not how patiently or how often at a time one asks
+    asking = {
+        name: getattr(spec.writer, name) for name in ("kind", "url", "model", "path") if hasattr(spec.writer, name)
+    }
+    settings = [asking, spec.temperature, spec.answer_tokens]
+    files = {question: folder / f"{digest([*settings, question])}.json" for question in questions}
+    missing = [question for question, file in files.items() if not file.exists()]
+    if missing:
+        _ask(context, spec, missing, files)
+    return [json.loads(files[question].read_text(encoding="utf-8"))["answer"] for question in questions]
+
+
+def _ask(context: Context, spec: LlmProfiles, questions: list[str], files: dict[str, Path]) -> None:
+    write = endpoint_writer(spec, spec.writer) if isinstance(spec.writer, Endpoint) else local_writer(spec, spec.writer)
+
+    def ask(question: str) -> None:
+        write_durably(files[question], json.dumps({"question": question, "answer": write(question)}))
+
+    workers = spec.writer.parallel if isinstance(spec.writer, Endpoint) else 1
+    with ThreadPoolExecutor(workers) as pool, context.progress(total=len(questions), unit="profile") as bar:
+        try:
+            for _ in pool.map(ask, questions):
+                bar.update(1)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # what was answered so far is kept
+            raise
+
+
+def endpoint_writer(spec: LlmProfiles, server: Endpoint) -> Writer:
+    """Asks an OpenAI-compatible server. Busy and failing servers (429, 5xx) are asked again, with growing pauses."""
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3.util.retry import Retry
+
+    headers = {}
+    if server.key_variable is not None:
+        key = os.environ.get(server.key_variable)
+        if not key:
+            raise UserError(
+                f"profile.writer.key_variable: the environment has no {server.key_variable}; set it to the server's "
+                f"key, or give null where it wants none"
+            )
+        headers["Authorization"] = f"Bearer {key}"
+    again = Retry(
+        total=server.retries, backoff_factor=0.5, backoff_max=30, status_forcelist=(408, 409, 429, 500, 502, 503, 504),
+        allowed_methods=["POST"], raise_on_status=False,
+    )  # fmt: skip
+    url = f"{server.url.rstrip('/')}/chat/completions"
+
+    def write(question: str) -> str:
+        body: Any = {
+            "model": server.model,
+            "messages": [{"role": "user", "content": question}],
+            "temperature": spec.temperature,
+            "max_tokens": spec.answer_tokens,
+        }
+        with requests.Session() as session:
+            session.auth = _as_it_is  # otherwise a .netrc of the user replaces the key
+            session.mount(url, HTTPAdapter(max_retries=again))
+            try:
+                reply = session.post(url, json=body, headers=headers, timeout=server.timeout, allow_redirects=False)
+                if not reply.ok:
+                    raise UserError(
+                        f"profile.writer.url: {url} answered {reply.status_code} {reply.reason}; {_hint(reply)}"
+                    )
+                return str(reply.json()["choices"][0]["message"]["content"] or "")
+            except requests.RequestException as error:
+                raise UserError(f"profile.writer.url: {url} cannot be asked ({type(error).__name__})") from None
+            except (ValueError, KeyError, IndexError, TypeError) as error:
+                raise UserError(f"profile.writer.url: {url} gave no chat completion ({type(error).__name__})") from None
+
+    return write
+
+
+def _as_it_is(request: Any) -> Any:
+    return request
+
+
+def _hint(reply: Any) -> str:
+    if reply.status_code in (401, 403):
+        return "is the key in the environment variable of profile.writer.key_variable right?"
+    return "is it an OpenAI-compatible server, url up to /v1, and does it have profile.writer.model?"
+
+
+def local_writer(spec: LlmProfiles, local: LocalWriter) -> Writer:
+    """Asks a model folder, in its chat template where it has one. Nothing is fetched, no code in the folder is run."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from refinepoi.core.seeding import seed_torch
+
+    offline: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(local.path, **offline)
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            local.path, **offline, use_safetensors=True, dtype=torch.float32
+        )
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"profile.writer.path: {local.path} cannot be loaded as a causal LM ({reason})") from error
+    model.eval()
+
+    @torch.no_grad()
+    def write(question: str) -> str:
+        text = question
+        if getattr(tokenizer, "chat_template", None):
+            text = str(tokenizer.apply_chat_template(
+                [{"role": "user", "content": question}], tokenize=False, add_generation_prompt=True,
+                enable_thinking=False,
+            ))  # fmt: skip
+        read = tokenizer(text, return_tensors="pt")
+        seed_torch(0)  # each answer by itself, whatever was asked before
+        made = model.generate(
+            **read,
+            do_sample=spec.temperature > 0,
+            **({"temperature": spec.temperature, "top_p": 1.0, "top_k": 0} if spec.temperature else {}),
+            max_new_tokens=spec.answer_tokens,
+            pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
+        )
+        return str(tokenizer.decode(made[0, read["input_ids"].shape[1] :], skip_special_tokens=True))
+
+    return write

@@ -1,0 +1,69 @@
+"""Settings of user profiles. Values in `conf/profile`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from refinepoi.core.spec import Count, NonNegative, Positive, Spec
+
+
+class NoProfiles(Spec):
+    """Prompts say nothing of the user but visits."""
+
+    kind: Literal["off"]
+
+
+class Profile(Spec):
+    """What all profiles have."""
+
+    refresh_days: Count | None = Field(
+        description="a profile is made anew after so many days, of earlier training check-ins, and a query is told the "
+        "latest one before it; null: one of the whole training period, which tells training queries of their future"
+    )
+    least_visits: Count = Field(description="users with fewer training check-ins so far have no profile")
+    words: Count = Field(description="longest profile; less important sentences are left out")
+
+
+class TemplateProfiles(Profile):
+    """Sentences filled with a user's own figures."""
+
+    kind: Literal["template"]
+
+
+class Endpoint(Spec):
+    """An OpenAI-compatible server: POST `url`/chat/completions."""
+
+    kind: Literal["endpoint"]
+    url: str = Field(pattern=r"^https?://", description="up to and with /v1")
+    model: str = Field(min_length=1)
+    key_variable: str | None = Field(description="environment variable that holds the key; null: none is sent")
+    timeout: Positive = Field(description="seconds")
+    retries: int = Field(ge=0, description="after the first try, with growing pauses")
+    parallel: Count = Field(description="questions at a time")
+
+
+class LocalWriter(Spec):
+    """A Hugging Face causal LM folder."""
+
+    kind: Literal["local"]
+    path: str = Field(min_length=1)
+
+
+class LlmProfiles(Profile):
+    """A language model's words on the same figures and the latest check-ins."""
+
+    kind: Literal["llm"]
+    writer: Annotated[Endpoint | LocalWriter, Field(discriminator="kind")]
+    visits: int = Field(ge=0, description="latest training check-ins that the model reads")
+    temperature: NonNegative = Field(description="0: greedy")
+    answer_tokens: Count = Field(description="longest answer, in the writer's tokens")
+
+    def problems(self) -> list[str]:
+        """What can be seen without asking."""
+        if isinstance(self.writer, LocalWriter) and not (Path(self.writer.path) / "config.json").is_file():
+            return [f"profile.writer.path: no model in {self.writer.path!r}; give a folder that holds config.json"]
+        return []
+
+
+ProfileSpec = Annotated[NoProfiles | TemplateProfiles | LlmProfiles, Field(discriminator="kind")]
