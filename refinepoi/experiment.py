@@ -27,6 +27,7 @@ from refinepoi.grpo.spec import GrpoSpec
 from refinepoi.model.spec import ModelSpec
 from refinepoi.prompt.spec import PromptSpec
 from refinepoi.quantizer.spec import QuantizerSpec
+from refinepoi.recommend.spec import RecommendSpec
 from refinepoi.report.spec import ReportSpec
 from refinepoi.reward.spec import RewardSpec
 from refinepoi.sft.spec import SftSpec
@@ -39,7 +40,7 @@ def _check_goal(goal: str) -> str:
 
 
 class Experiment(Spec):
-    """What defines a run, and (`report`, `runtime`, `tracking`, `name`, `goal`) what does not change its results."""
+    """What defines a run; `recommend`, `report`, `runtime`, `tracking`, `name` and `goal` do not change its results."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$", description="folder and dashboard name")
     goal: Annotated[str, AfterValidator(_check_goal)]
@@ -56,6 +57,7 @@ class Experiment(Spec):
     grpo: GrpoSpec
     baseline: BaselineSpec
     evaluation: EvaluationSpec
+    recommend: RecommendSpec
     report: ReportSpec
     tracking: TrackingSpec
     runtime: Runtime
@@ -94,6 +96,8 @@ class Experiment(Spec):
                 found.append(
                     f"{name}.precision: bfloat16 is several times slower on a CPU; give {name}.precision=float32"
                 )
+        if self.goal == "recommend" and not self.recommend.input:
+            found.append("recommend.input: goal=recommend answers for a table of visits; give recommend.input=FILE.csv")
         if self.goal == "report" and not self.report.runs:
             found.append("report.runs: goal=report compares finished runs; give report.runs=[FOLDER,...]")
         return found

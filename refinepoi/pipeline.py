@@ -5,6 +5,7 @@ Each stage stands in the package of its name: `refinepoi/<package>/stage.py`.
 """
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 from refinepoi.artifacts.audit import Audit
@@ -15,6 +16,7 @@ from refinepoi.artifacts.metrics import Metrics
 from refinepoi.artifacts.policy import Policy
 from refinepoi.artifacts.predictions import Predictions
 from refinepoi.artifacts.prompts import Prompts
+from refinepoi.artifacts.recommendations import Recommendations
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.audit.stage import audit_data
@@ -31,6 +33,8 @@ from refinepoi.features.stage import make_features
 from refinepoi.grpo.stage import train_grpo
 from refinepoi.prompt.stage import write_prompts
 from refinepoi.quantizer.stage import quantize
+from refinepoi.recommend.run import Handles
+from refinepoi.recommend.stage import recommend_places
 from refinepoi.sft.stage import train_sft
 
 T = TypeVar("T", bound=Storable)
@@ -115,6 +119,18 @@ class Pipeline:
         """Acc@k, MRR, NDCG with intervals, for all methods in one table, and by strata."""
         ranked = self.predictions, self.warm_start_predictions, self.baselines
         return self._get("metrics", score, self.spec.evaluation.scoring, *ranked, self.trajectories, self.evidence)
+
+    @cached_property
+    def recommend(self) -> Artifact[Recommendations]:
+        """Next places for the people of `recommend.input`, by this policy or that of the run `recommend.run`."""
+        spec = self.spec.recommend
+        if spec.run is not None:
+            run = Handles(Path(spec.run))
+            specs, parts = (run.evidence, run.prompt, run.decoding), run.artifacts
+        else:
+            specs = self.spec.evidence, self.spec.prompt, self.spec.evaluation.decoding
+            parts = self.trajectories, self.prompts, self.semantic_ids, self.policy
+        return self._get("recommend", recommend_places, spec, *specs, *parts)
 
     def _predict(self, name: str, policy: Artifact[Policy]) -> Artifact[Predictions]:
         return self._get(name, predict, self.spec.evaluation.decoding, policy, self.prompts, self.semantic_ids)

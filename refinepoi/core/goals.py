@@ -14,6 +14,7 @@ GOALS = {
     "predictions": "ranked lists of the policy",
     "baselines": "ranked lists of the counters",
     "metrics": "the table: everything",
+    "recommend": "next places for the people of recommend.input=FILE.csv: table, JSON, CSV and a map page",
     "dashboard": "no artifact: the W&B workspace and report of tracking.project, with the panels to compare runs by",
     "report": "no artifact: a page and tables that compare finished runs, report.runs=[FOLDER,...]",
 }

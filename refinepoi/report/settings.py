@@ -13,7 +13,7 @@ from typing import Any
 from refinepoi.core.spec import canonical
 from refinepoi.report.runs import Run
 
-WITHOUT_EFFECT = ("name", "goal", "tracking", "runtime", "report", "evaluation.scoring", "dataset.path")
+WITHOUT_EFFECT = ("name", "goal", "tracking", "runtime", "report", "recommend", "evaluation.scoring", "dataset.path")
 """Settings that change no rank: how a run is called, where and how fast it ran, how it was scored."""
 ABSENT = "–"
 
