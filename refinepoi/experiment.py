@@ -30,6 +30,7 @@ from refinepoi.profile.spec import ProfileSpec
 from refinepoi.prompt.spec import PromptSpec
 from refinepoi.quantizer.spec import QuantizerSpec
 from refinepoi.ranker.spec import SCORES, RankerSpec
+from refinepoi.recommend.spec import RecommendSpec
 from refinepoi.report.spec import ReportSpec
 from refinepoi.reward.spec import RewardSpec
 from refinepoi.sft.spec import SftSpec
@@ -42,7 +43,7 @@ def _check_goal(goal: str) -> str:
 
 
 class Experiment(Spec):
-    """What defines a run, and (`report`, `runtime`, `tracking`, `name`, `goal`) what does not change its results."""
+    """What defines a run; `recommend`, `report`, `runtime`, `tracking`, `name` and `goal` do not change its results."""
 
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$", description="folder and dashboard name")
     goal: Annotated[str, AfterValidator(_check_goal)]
@@ -62,6 +63,7 @@ class Experiment(Spec):
     baseline: BaselineSpec
     evaluation: EvaluationSpec
     export: ExportSpec
+    recommend: RecommendSpec
     report: ReportSpec
     tracking: TrackingSpec
     runtime: Runtime
@@ -117,6 +119,8 @@ class Experiment(Spec):
             found.append("grpo: off, but goal=reward_report samples as GRPO would; give grpo=default or another option")
         if self.profile.kind != "off" and self.prompt.kind != "question":
             found.append(f"profile: prompt={self.prompt.kind} has no place for it; use prompt=question or profile=off")
+        if self.goal == "recommend" and not self.recommend.input:
+            found.append("recommend.input: goal=recommend answers for a table of visits; give recommend.input=FILE.csv")
         if self.goal == "report" and not self.report.runs:
             found.append("report.runs: goal=report compares finished runs; give report.runs=[FOLDER,...]")
         return found

@@ -5,6 +5,7 @@ Each stage stands in the package of its name: `refinepoi/<package>/stage.py`.
 """
 
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 from refinepoi.artifacts.audit import Audit
@@ -17,6 +18,7 @@ from refinepoi.artifacts.policy import Policy
 from refinepoi.artifacts.predictions import Predictions
 from refinepoi.artifacts.profiles import Profiles
 from refinepoi.artifacts.prompts import Prompts
+from refinepoi.artifacts.recommendations import Recommendations
 from refinepoi.artifacts.reward_report import RewardReport
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import Trajectories
@@ -37,6 +39,8 @@ from refinepoi.profile.stage import write_profiles
 from refinepoi.prompt.stage import write_prompts
 from refinepoi.quantizer.stage import quantize
 from refinepoi.ranker.stage import rank_candidates
+from refinepoi.recommend.run import Handles
+from refinepoi.recommend.stage import recommend_places
 from refinepoi.sft.stage import train_sft
 
 T = TypeVar("T", bound=Storable)
@@ -146,6 +150,18 @@ class Pipeline:
         shown = (self.metrics,) if self.spec.export.metrics else ()
         inputs = self.policy, self.prompts, self.semantic_ids, self.trajectories, *shown
         return self._get("export", export_policy, self.spec.export, *inputs)
+
+    @cached_property
+    def recommend(self) -> Artifact[Recommendations]:
+        """Next places for the people of `recommend.input`, by this policy or that of the run `recommend.run`."""
+        spec = self.spec.recommend
+        if spec.run is not None:
+            run = Handles(Path(spec.run))
+            specs, parts = (run.evidence, run.prompt, run.decoding), run.artifacts
+        else:
+            specs = self.spec.evidence, self.spec.prompt, self.spec.evaluation.decoding
+            parts = self.trajectories, self.prompts, self.semantic_ids, self.policy
+        return self._get("recommend", recommend_places, spec, *specs, *parts)
 
     def _predict(self, name: str, policy: Artifact[Policy]) -> Artifact[Predictions]:
         return self._get(name, predict, self.spec.evaluation.decoding, policy, self.prompts, self.semantic_ids)

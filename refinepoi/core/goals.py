@@ -18,6 +18,7 @@ GOALS = {
     "baselines": "ranked lists of the counters",
     "metrics": "the table: everything",
     "export": "the policy as a folder that transformers and vLLM load, with model card, ID table and example",
+    "recommend": "next places for the people of recommend.input=FILE.csv: table, JSON, CSV and a map page",
     "dashboard": "no artifact: the W&B workspace and report of tracking.project, with the panels to compare runs by",
     "report": "no artifact: a page and tables that compare finished runs, report.runs=[FOLDER,...]",
 }

@@ -16,6 +16,7 @@ EXAMPLES = """\
   refinepoi multirun_sweeps=som_grid
   refinepoi -m grpo.seed=0,1,2                                  a sweep of your own
   refinepoi multirun_sweeps=som_grid plan=true                  what it would make, and cost; starts nothing
+  refinepoi goal=recommend recommend.input=FILE                 next places for the people of a CSV, with a map page
   refinepoi goal=report report.runs=[FOLDER]                    one page that compares the jobs of a sweep, or runs
   refinepoi --cfg job                                           show the composed settings, run nothing"""
 

@@ -6,9 +6,6 @@ script element, and the page only ever writes it as text: names of places and ca
 security policy with the hashes of the page's own script and style forbids all else.
 """
 
-import base64
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,7 @@ import polars as pl
 
 from refinepoi.artifacts.semantic_ids import LEVEL_LETTERS, SemanticIds
 from refinepoi.core.seeding import generator
+from refinepoi.core.webpage import assemble
 from refinepoi.quantizer.colours import grid_colours
 from refinepoi.quantizer.lattice import Topology
 
@@ -25,7 +23,6 @@ PARTS = Path(__file__).parent / "page"
 SCRIPTS = ("things", "grid", "details", "map", "search", "start")
 MOST_POIS = 50_000
 """Larger catalogues are shown by a sample of this many POIs."""
-_ESCAPED = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
 def write_page(path: Path, ids: SemanticIds, pois: pl.DataFrame, topology: Topology = "rectangular") -> None:
@@ -35,14 +32,8 @@ def write_page(path: Path, ids: SemanticIds, pois: pl.DataFrame, topology: Topol
 
 def page(ids: SemanticIds, pois: pl.DataFrame, topology: Topology = "rectangular") -> str:
     """The whole page. About 50 bytes a POI."""
-    style, body = _part("page.css"), _part("page.html")
     script = "\n" + "\n".join(_part(f"{name}.js") for name in SCRIPTS)
-    policy = f"default-src 'none'; style-src {_source(style)}; script-src {_source(script)}; base-uri 'none'"
-    data = json.dumps(page_data(ids, pois, topology), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    parts = {"POLICY": policy, "STYLE": style, "SCRIPT": script, "DATA": data.translate(_ESCAPED)}
-    for name, text in parts.items():  # DATA last: nothing is looked for in it
-        body = body.replace(f"__{name}__", text, 1)
-    return body
+    return assemble(_part("page.html"), _part("page.css"), script, page_data(ids, pois, topology))
 
 
 def page_data(ids: SemanticIds, pois: pl.DataFrame, topology: Topology) -> dict[str, Any]:
@@ -91,8 +82,3 @@ def _facts(ids: SemanticIds) -> list[tuple[str, str]]:
 
 def _part(name: str) -> str:
     return (PARTS / name).read_text(encoding="utf-8")
-
-
-def _source(text: str) -> str:
-    """The content security policy's name of an inline script or style."""
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

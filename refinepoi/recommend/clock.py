@@ -51,11 +51,11 @@ def _parse(time: Any) -> datetime:
         return time
     if isinstance(time, bool) or time is None:
         raise UserError(f"time {time!r} is no time; write 2012-12-21T08:29:31-05:00")
-    if isinstance(time, int | float):
-        return datetime.fromtimestamp(time, UTC)
     try:
+        if isinstance(time, int | float):
+            return datetime.fromtimestamp(time, UTC)
         return datetime.fromisoformat(str(time).strip())
-    except ValueError:
+    except (ValueError, OverflowError, OSError):
         raise UserError(f"time {str(time)!r} cannot be read; write it as 2012-12-21T08:29:31-05:00") from None
 
 

@@ -57,12 +57,16 @@ class Recommendation(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """visits: what was read of the history, in time order. prompt: what the model read."""
+    """
+    visits: what was read of the history, in time order. prompt: what the model read. reasoning: what it wrote before
+    its list; None where the prompt asks for none.
+    """
 
     places: tuple[Recommendation, ...]
     visits: tuple[Visit, ...]
     when: Moment
     prompt: str
+    reasoning: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,6 +201,13 @@ class Recommender:
             check_length(spec, self._list_length)
             self._writers[spec] = ListWriter(spec, self.model, self._tokenizer, self._semantic_ids)
         return self._writers[spec]
+
+
+def device_of(setting: str) -> str:
+    """`runtime.device` as torch names it."""
+    import torch
+
+    return "cuda" if setting == "auto" and torch.cuda.is_available() else setting.replace("auto", "cpu")
 
 
 def _without_queries(trajectories: Trajectories) -> Trajectories:

@@ -15,9 +15,10 @@ from refinepoi.core.errors import UserError
 from refinepoi.core.stage import Artifact, Storable
 from refinepoi.evaluation.spec import DecodingSpec
 from refinepoi.evidence.spec import EvidenceSpec
-from refinepoi.prompt.spec import PromptSpec
+from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, PromptSpec, QuestionPrompt
 
 T = TypeVar("T", bound=Storable)
+AnyPrompt = CompactPrompt | EvidencePrompt | QuestionPrompt
 CONFIG, MANIFESTS, LAUNCH = "config.yaml", "manifests.json", "launch.json"
 MAKE = "make it again: refinepoi goal=policy with its settings"
 
@@ -32,13 +33,20 @@ class Handles:
         config = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))
         self._manifests = _read(run / MANIFESTS)
         self._stores = [store] if store else _stores(run, str(config["runtime"]["store"]))
-        self.evidence = self._spec(TypeAdapter(EvidenceSpec), "evidence", self._settings("evidence"))
-        self.prompt = self._spec(TypeAdapter(PromptSpec), "prompt", self._settings("prompts"))
-        self.decoding = self._spec(TypeAdapter(DecodingSpec), "evaluation.decoding", config["evaluation"]["decoding"])
+        decoding = config["evaluation"]["decoding"]
+        self.evidence: EvidenceSpec = self._spec(TypeAdapter(EvidenceSpec), "evidence", self._settings("evidence"))
+        self.prompt: AnyPrompt = self._spec(TypeAdapter(PromptSpec), "prompt", self._settings("prompts"))
+        self.decoding: DecodingSpec = self._spec(TypeAdapter(DecodingSpec), "evaluation.decoding", decoding)
         self.trajectories = self._find(Trajectories, "trajectories")
         self.prompts = self._find(Prompts, "prompts")
         self.semantic_ids = self._find(SemanticIds, "semantic_ids")
         self.policy = self._find(Policy, "policy", "warm_start")
+
+    @property
+    def artifacts(
+        self,
+    ) -> tuple[Artifact[Trajectories], Artifact[Prompts], Artifact[SemanticIds], Artifact[Policy]]:
+        return self.trajectories, self.prompts, self.semantic_ids, self.policy
 
     def _settings(self, name: str) -> Any:
         if name not in self._manifests:
@@ -73,8 +81,9 @@ def read_parts(run: Path, store: Path | None) -> Any:
     from refinepoi.recommend.recommender import Parts
 
     found = Handles(run, store)
-    artifacts = found.trajectories.load(), found.prompts.load(), found.semantic_ids.load(), found.policy.load()
-    return Parts(found.evidence, found.prompt, found.decoding, *artifacts)
+    trajectories, prompts, semantic_ids, policy = found.artifacts
+    loaded = trajectories.load(), prompts.load(), semantic_ids.load(), policy.load()
+    return Parts(found.evidence, found.prompt, found.decoding, *loaded)
 
 
 def _stores(run: Path, store: str) -> list[Path]:

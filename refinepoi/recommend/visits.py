@@ -57,14 +57,22 @@ def read_visits(
     The visits in time order. before: all must be earlier. zone: of times that tell none. where: what a row is called.
     Raises DataError that names every row that cannot be used.
     """
+    visits, problems = sift(rows, catalogue, before, zone, within_km, where)
+    refuse(problems, len(rows), where)
+    return visits
+
+
+def sift(
+    rows: Sequence[Row], catalogue: Catalogue, before: Moment | None, zone: Any, within_km: float, where: str
+) -> tuple[list[Visit], list[str]]:
+    """The visits that can be used, in time order, and a line for each row that cannot."""
     visits, problems = [], []
     for row in rows:
         try:
             visits.append(_visit(row.values, catalogue, before, zone, within_km))
         except UserError as error:
             problems.append(f"{where} {row.number}: {error}")
-    refuse(problems, len(rows), where)
-    return sorted(visits, key=lambda visit: visit.at.utc)
+    return sorted(visits, key=lambda visit: visit.at.utc), problems
 
 
 def refuse(problems: Sequence[str], total: int, where: str) -> None:

@@ -4,9 +4,6 @@ Jinja escapes every value; a content security policy allows only this page's own
 that a name or an override can never run.
 """
 
-import base64
-import hashlib
-import json
 import math
 from collections.abc import Sequence
 from itertools import groupby
@@ -17,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from refinepoi import __version__
+from refinepoi.core import webpage
 from refinepoi.report import figures, pictures, tables
 from refinepoi.report.comparison import Comparison
 from refinepoi.report.curves import COLOURS, colour, curve_sections
@@ -230,11 +228,8 @@ def _data(found: Sequence[Comparison]) -> dict[str, Any]:
 
 
 def in_script(value: Any) -> Markup:
-    """JSON in which no character can end the script element."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    return Markup(text.translate({ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}))
+    return Markup(webpage.in_script(value))
 
 
 def source(text: str) -> Markup:
-    """The content security policy's name of an inline script or style."""
-    return Markup(f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'")
+    return Markup(webpage.source(text))

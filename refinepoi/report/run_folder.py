@@ -54,6 +54,8 @@ def write_run_folder(folder: Path, pipeline: Pipeline, tracker: Tracker) -> dict
     tracker.summary({f"store/{name}": record["key"] for name, record in records.items()})
     if pipeline.spec.goal != "metrics":
         _write_json(folder / "stages.json", records)
+        if pipeline.spec.goal == "recommend":
+            return _answers(folder, pipeline)
         return _quality(folder, pipeline) if pipeline.spec.goal == "semantic_ids" else {}
 
     content = pipeline.metrics.load().content | {"stages": records}
@@ -105,6 +107,13 @@ def _quality(folder: Path, pipeline: Pipeline) -> dict[str, Any]:
     figures = {title: get(report) for title, get, _ in SHORT}
     numbers = {title: value for title, value in figures.items() if isinstance(value, int | float)}
     return {"table": text.split("\n\n## ")[0], "metrics": numbers}
+
+
+def _answers(folder: Path, pipeline: Pipeline) -> dict[str, Any]:
+    """The answers as files, and as a table for the console."""
+    for file in pipeline.recommend.path.glob("recommendations.*"):
+        shutil.copyfile(file, folder / file.name)
+    return {"table": (folder / "recommendations.txt").read_text(encoding="utf-8").rstrip()}
 
 
 def _write_predictions(path: Path, pipeline: Pipeline, tracker: Tracker) -> None:

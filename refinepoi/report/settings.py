@@ -13,7 +13,9 @@ from typing import Any
 from refinepoi.core.spec import canonical
 from refinepoi.report.runs import Run
 
-WITHOUT_EFFECT = ("name", "goal", "tracking", "runtime", "report", "export", "evaluation.scoring", "dataset.path")
+WITHOUT_EFFECT = (
+    "name", "goal", "tracking", "runtime", "report", "recommend", "export", "evaluation.scoring", "dataset.path",
+)  # fmt: skip
 """Settings that change no rank: how a run is called, where and how fast it ran, how it was scored."""
 ABSENT = "–"
 

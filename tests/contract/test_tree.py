@@ -34,7 +34,9 @@ def test_readme_shows_the_commands() -> None:
 def test_every_command_in_the_readme_composes(command: str, tmp_path: Path) -> None:
     for split in ("train", "val", "test"):
         (tmp_path / f"NYC_{split}.csv").write_text("")
-    (tmp_path / "checkins.csv").write_text("User_id,POI_id,latitude,longitude,TimeStamp,POI_catname,POI_catid,Zone\n")
+    (tmp_path / "checkins.csv").write_text(
+        "User_id,POI_id,latitude,longitude,TimeStamp,POI_catname,POI_catid,Zone,user,poi,time\n"
+    )
     words = [w.replace("FOLDER", str(tmp_path)).replace("FILE", f"{tmp_path}/checkins.csv") for w in command.split()]
     if {"--help", "--cfg", "goal=report"} & set(words) or any(w.startswith(("resume=", "reproduce=")) for w in words):
         return  # these are run in tests/pipeline
