@@ -20,6 +20,7 @@ from refinepoi.core.spec import Spec
 from refinepoi.core.tracking_spec import TrackingSpec
 from refinepoi.dataset.spec import DatasetSpec
 from refinepoi.encoder.spec import EncoderSpec
+from refinepoi.ensemble.spec import EnsembleSpec
 from refinepoi.evaluation.spec import EvaluationSpec
 from refinepoi.evidence.spec import EvidenceSpec
 from refinepoi.export.spec import ExportSpec
@@ -61,6 +62,7 @@ class Experiment(Spec):
     reward: RewardSpec
     grpo: GrpoSpec
     baseline: BaselineSpec
+    ensemble: EnsembleSpec
     evaluation: EvaluationSpec
     export: ExportSpec
     recommend: RecommendSpec

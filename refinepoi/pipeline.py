@@ -29,6 +29,7 @@ from refinepoi.core.stage import Artifact, Stage, Storable
 from refinepoi.core.store import Store
 from refinepoi.dataset.stage import make_trajectories
 from refinepoi.encoder.stage import train_encoder
+from refinepoi.ensemble.stage import mix_rankers
 from refinepoi.evaluation.stage import predict, score
 from refinepoi.evidence.stage import count_evidence
 from refinepoi.experiment import Experiment
@@ -139,10 +140,22 @@ class Pipeline:
         return self._get("baselines", rank_by_counting, self.spec.baseline, self.evidence, self.trajectories)
 
     @cached_property
+    def ensemble(self) -> Artifact[Predictions]:
+        """The policy's likelihoods and counting in one log-linear ranker."""
+        inputs = self.policy, self.prompts, self.semantic_ids, self.ranked, self.trajectories
+        return self._get("ensemble", mix_rankers, self.spec.ensemble, *inputs)
+
+    @cached_property
+    def compared(self) -> tuple[Artifact[Predictions], ...]:
+        """What stands in one table: the policy, the warm start, then all other rankers."""
+        mixed = () if self.spec.ensemble.kind == "off" else (self.ensemble,)
+        return self.predictions, self.warm_start_predictions, *mixed, self.baselines
+
+    @cached_property
     def metrics(self) -> Artifact[Metrics]:
         """Acc@k, MRR, NDCG with intervals, for all methods in one table, and by strata."""
-        ranked = self.predictions, self.warm_start_predictions, self.baselines
-        return self._get("metrics", score, self.spec.evaluation.scoring, *ranked, self.trajectories, self.evidence)
+        scoring = self.spec.evaluation.scoring
+        return self._get("metrics", score, scoring, self.trajectories, self.evidence, *self.compared)
 
     @cached_property
     def export(self) -> Artifact[Export]:

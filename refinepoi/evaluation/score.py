@@ -35,13 +35,14 @@ class Method:
     name: str  # in `predictions`
 
 
-def gather(policy: Predictions, warm_start: Predictions, baselines: Predictions) -> dict[str, Method]:
-    """All methods of a run by name: policy, warm_start, then the baselines in their order."""
+def gather(policy: Predictions, warm_start: Predictions, *others: Predictions) -> dict[str, Method]:
+    """All methods of a run by name: policy, warm_start, then the other rankers in their order."""
     methods = {"policy": Method(policy, "model"), "warm_start": Method(warm_start, "model")}
-    for name in baselines.ranks["method"].unique(maintain_order=True):
-        if name in methods:
-            raise UserError(f"baseline: a ranker is called {name!r}, which names a model in the table; rename it")
-        methods[name] = Method(baselines, name)
+    for predictions in others:
+        for name in predictions.ranks["method"].unique(maintain_order=True):
+            if name in methods:
+                raise UserError(f"baseline: a ranker is called {name!r}, a name that the table has already; rename it")
+            methods[name] = Method(predictions, name)
     return methods
 
 

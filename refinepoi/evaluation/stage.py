@@ -28,13 +28,13 @@ def predict(
 def score(
     context: Context,
     spec: ScoringSpec,
-    policy: Artifact[Predictions],
-    warm_start: Artifact[Predictions],
-    baselines: Artifact[Predictions],
     trajectories: Artifact[Trajectories],
     evidence: Artifact[Evidence],
+    policy: Artifact[Predictions],
+    warm_start: Artifact[Predictions],
+    *others: Artifact[Predictions],
 ) -> None:
     from refinepoi.evaluation.score import gather, score_all
 
-    methods = gather(policy.load(), warm_start.load(), baselines.load())
+    methods = gather(policy.load(), warm_start.load(), *(other.load() for other in others))
     Metrics(score_all(methods, trajectories.load(), evidence.load(), spec)).save(context.folder)

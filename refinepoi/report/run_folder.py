@@ -141,8 +141,7 @@ def _write_ranks(path: Path, pipeline: Pipeline) -> None:
     from refinepoi.evaluation.score import gather, ranks_of
 
     trajectories = pipeline.trajectories.load()
-    predictions = pipeline.predictions, pipeline.warm_start_predictions, pipeline.baselines
-    methods = gather(*(artifact.load() for artifact in predictions))
+    methods = gather(*(artifact.load() for artifact in pipeline.compared))
     rows = np.concatenate([trajectories.query_rows(split) for split in ("validation", "test")])
     samples = trajectories.queries.with_row_index("query").cast({"query": pl.Int32})
     samples = samples.select("query", "split", "user", "target")[rows]

@@ -73,6 +73,16 @@ def test_reward_weights_redo_only_the_last_stages(first: tuple[Path, Path, str])
     assert made == {"policy", "predictions", "metrics"}
 
 
+def test_an_ensemble_is_one_row_more(first: tuple[Path, Path, str]) -> None:
+    folder, run, _ = first
+    words = ["ensemble=loglinear", "ensemble.counters=[user_count,user_hour_1h]", "tracking=off"]
+    mixed = Path(refinepoi(folder, *SMALL, *words).stdout.splitlines()[-1])
+    assert {name for name, stage in stages(mixed).items() if not stage["hit"]} == {"ensemble", "metrics"}
+    before, after = (json.loads((r / "metrics.json").read_text())["methods"] for r in (run, mixed))
+    assert set(after) - set(before) == {"ensemble"} and after["policy"] == before["policy"]
+    assert after["ensemble"]["MRR"] > after["popularity"]["MRR"]
+
+
 def test_a_sweep_builds_what_is_common_once(first: tuple[Path, Path, str]) -> None:
     folder, _, _ = first
     done = refinepoi(folder, *SMALL, "-m", "reward.weights.soft=0.1,0.9", "tracking=off", "goal=policy")
