@@ -56,7 +56,7 @@ def model_card(
                 "answer": f"{prompts.list_length} IDs with nothing between them, then the end token",
             }
         ),
-        "Prompts are text as it stands in `example.json`; the tokenizer adds what it needs. Numbers behind letters are "
+        "Prompts are text as it stands in `example.json`, chat template included. Numbers behind letters are "
         "quantised counters, which refinepoi computes from the check-ins before the one asked for. Decode greedily, "
         "and only IDs of `ids.csv`: `python example.py` shows how with transformers alone.",
         "```\nvllm serve FOLDER --max-model-len " + str(length) + "\n```",

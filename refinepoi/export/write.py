@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from refinepoi.export import example
 from refinepoi.export.card import model_card
 from refinepoi.export.spec import ExportSpec
 from refinepoi.model.load import LanguageModel, load, plain
+from refinepoi.prompt.settle import settle
 
 PLAIN_CHAT = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
@@ -36,9 +38,8 @@ def write_folder(
     table = id_table(semantic_ids, trajectories)
     table.write_csv(folder / "ids.csv")
     table.write_parquet(folder / "ids.parquet")
-    question = prompts.table.filter(pl.col("split") == SPLITS.index("validation"))[:1]
     settings = {
-        "prompt": question["prompt"].item() if question.height else "",
+        "prompt": example_prompt(prompts, language),
         "list_length": prompts.list_length,
         "levels": semantic_ids.levels,
     }
@@ -59,6 +60,12 @@ def write_model(folder: Path, language: LanguageModel, prompts: Prompts, semanti
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
     language.tokenizer.save_pretrained(folder)
+
+
+def example_prompt(prompts: Prompts, language: LanguageModel) -> str:
+    """The first of validation, as the model reads it: in its chat template and within the budget."""
+    first = prompts.table.filter(pl.col("split") == SPLITS.index("validation"))[:1]
+    return "".join(settle(replace(prompts, table=first), language.tokenizer).table["prompt"])
 
 
 def id_table(semantic_ids: SemanticIds, trajectories: Trajectories) -> pl.DataFrame:
