@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
 
 from refinepoi.core.errors import UserError
 from refinepoi.decoding.constraint import allowed_sets, renormalised
@@ -18,22 +17,6 @@ from refinepoi.decoding.recomputed import branches_of
 from refinepoi.decoding.trie import Trie
 
 TOY = np.array([[41, 51], [41, 52], [41, 53], [42, 51], [43, 51], [43, 54]])
-
-
-def list_probability(model: nn.Module, prompt: Tensor, ids: np.ndarray, order: tuple[int, ...]) -> float:
-    """The definition: walk the tokens, at each renormalise the model's scores over the tokens that may follow."""
-    text, logp, used = prompt.tolist(), 0.0, []
-    for place in order:
-        for level in range(ids.shape[1]):
-            with torch.no_grad():
-                scores = model(torch.tensor([text])).logits[0, -1].double()
-            free = [row for n, row in enumerate(ids.tolist()) if n not in used]
-            allowed = sorted({row[level] for row in free if row[:level] == ids[place, :level].tolist()})
-            token = int(ids[place, level])
-            logp += float(scores[token] - torch.logsumexp(scores[allowed], 0))
-            text.append(token)
-        used.append(place)
-    return math.exp(logp)
 
 
 @given(
@@ -63,7 +46,9 @@ def test_any_trie_any_scores_gives_the_whole_catalogue_once(
         assert bool((lists.logprobs <= 1e-5).all())
 
 
-def test_probabilities_equal_brute_force_and_sum_to_one(random_model: Any, left_padded: Any) -> None:
+def test_probabilities_equal_brute_force_and_sum_to_one(
+    random_model: Any, left_padded: Any, list_probability: Any
+) -> None:
     model, trie = random_model(), Trie.of(TOY)
     prompt, mask = left_padded([7])
     brute = {o: list_probability(model, prompt[0], TOY, o) for o in itertools.permutations(range(len(TOY)), 2)}
@@ -103,7 +88,9 @@ def test_logprobs_equal_a_plain_forward_of_each_list(kind: str, random_model: An
     assert bool(allowed.valid.all()) and bool((entropy >= 0).all())
 
 
-def test_greedy_takes_the_best_open_token_and_ignores_its_neighbours(random_model: Any, left_padded: Any) -> None:
+def test_greedy_takes_the_best_open_token_and_ignores_its_neighbours(
+    random_model: Any, left_padded: Any, list_probability: Any
+) -> None:
     model, trie = random_model(), Trie.of(TOY)
     prompt, mask = left_padded([9, 4])
     both = decode_lists(model, trie, prompt, mask, 3)
