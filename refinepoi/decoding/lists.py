@@ -52,7 +52,7 @@ def decode_lists(
     used = torch.empty((rows, 0), dtype=torch.long, device=device)
     tokens = torch.empty((rows, steps), dtype=torch.long, device=device)
     logprobs = torch.empty((rows, steps), device=device)
-    if draws is None:
+    if temperature is not None and draws is None:
         draws = torch.rand(rows, steps, dtype=torch.float64, generator=generator, device=device)
     with evaluating(model):
         branches = branches_of(model, input_ids, attention_mask, room=group * (steps - 1))
@@ -65,7 +65,7 @@ def decode_lists(
             level = step % levels
             node = chosen if level else torch.zeros_like(chosen)
             child, logp = choices(model, trie, hidden, node, used, level, temperature or 1.0)
-            pick = logp.argmax(-1, keepdim=True) if temperature is None else _pick(logp, draws[:, step])
+            pick = logp.argmax(-1, keepdim=True) if draws is None else _pick(logp, draws[:, step])
             logprobs[:, step] = logp.gather(1, pick)[:, 0]
             chosen = child.gather(1, pick)[:, 0]
             tokens[:, step] = trie.token[chosen]

@@ -17,8 +17,8 @@ class DecodingSpec(Spec):
     """Over the catalogue alone: a list holds k existing, distinct POIs."""
 
     mode: Literal["list", "list_beam", "beam"] = Field(
-        description="list: one answer of k IDs, as trained, greedily; list_beam: the likeliest such answer that `beams` "
-        "find; beam: k likeliest IDs"
+        description="list: one answer of k IDs, as trained, greedily; list_beam: the likeliest such answer of `beams`; "
+        "beam: k likeliest IDs"
     )
     k: Count = Field(description="places of a list")
     batch: Count = Field(description="prompts decoded together")
