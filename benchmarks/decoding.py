@@ -37,7 +37,7 @@ from refinepoi.linear import product
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "decoding.json"
 K, GROUP = 10, 8
-BATCH = {"1M": 32, "5M": 32, "20M": 16}
+BATCH = {"1M": 32, "5M": 8, "20M": 4}
 GROUPS, PROMPTS = (1, 2, 4, 8, 16, 32, 64), 8
 
 

@@ -78,13 +78,13 @@ class Experiment(Spec):
             if hasattr(part, "problems"):
                 found += part.problems()
         k, longest = self.prompt.list_length, max(self.evaluation.scoring.ks)
-        if longest > k and self.evaluation.decoding.mode == "list":
+        if longest > k and self.evaluation.decoding.mode != "beam":
             found.append(
                 f"evaluation.scoring.ks: Acc@{longest} needs lists of {longest} (prompt.list_length is {k}); "
                 f"lower the one or raise the other"
             )
         length = self.evaluation.decoding.k
-        if length > k and self.evaluation.decoding.mode == "list":
+        if length > k and self.evaluation.decoding.mode != "beam":
             found.append(f"evaluation.decoding.k: {length} places, but answers hold prompt.list_length={k}; lower it")
         if longest > length:
             found.append(f"evaluation.decoding.k: lists of {length} cannot be scored at {longest}; raise it")

@@ -52,7 +52,7 @@ def decode_lists(
     used = torch.empty((rows, 0), dtype=torch.long, device=device)
     tokens = torch.empty((rows, steps), dtype=torch.long, device=device)
     logprobs = torch.empty((rows, steps), device=device)
-    if draws is None:
+    if temperature is not None and draws is None:
         draws = torch.rand(rows, steps, dtype=torch.float64, generator=generator, device=device)
     with evaluating(model):
         branches = branches_of(model, input_ids, attention_mask, room=group * (steps - 1))
@@ -64,13 +64,8 @@ def decode_lists(
         for step in range(steps):
             level = step % levels
             node = chosen if level else torch.zeros_like(chosen)
-            scores = head_scores(model, hidden, trie.vocabulary)
-            child, is_open = trie.open_children(node, used, level)
-            allowed = scores.gather(1, trie.slot[child]).masked_fill_(~is_open, -torch.inf)
-            logp = torch.log_softmax(allowed / (temperature or 1.0), dim=-1)
-            if bool(logp.isnan().any()):
-                raise FloatingPointError("the model's scores are not finite: training diverged or weights are damaged")
-            pick = logp.argmax(-1, keepdim=True) if temperature is None else _pick(logp, draws[:, step])
+            child, logp = choices(model, trie, hidden, node, used, level, temperature or 1.0)
+            pick = logp.argmax(-1, keepdim=True) if draws is None else _pick(logp, draws[:, step])
             logprobs[:, step] = logp.gather(1, pick)[:, 0]
             chosen = child.gather(1, pick)[:, 0]
             tokens[:, step] = trie.token[chosen]
@@ -80,6 +75,21 @@ def decode_lists(
                 seen = prompt_width + group * (step + 1)
                 hidden = branches.extend(tokens[:, step].view(batch, group), step, mask[..., :seen]).flatten(0, 1)
     return Lists(tokens, trie.leaf_poi[used], logprobs)
+
+
+def choices(
+    model: nn.Module, trie: Trie, hidden: Tensor, node: Tensor, used: Tensor, level: int, temperature: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    """What may follow each row: nodes [R, C] and their log-probabilities over the open ones [R, C], -inf where closed.
+
+    hidden: [R, D], after the row's last token. node: int64 [R], all of `level`. used: int64 [R, J], the leaves before.
+    """
+    child, is_open = trie.open_children(node, used, level)
+    scores = head_scores(model, hidden, trie.vocabulary).gather(1, trie.slot[child])
+    logp = torch.log_softmax(scores.masked_fill_(~is_open, -torch.inf) / temperature, dim=-1)
+    if bool(logp.isnan().any()):
+        raise FloatingPointError("the model's scores are not finite: training diverged or weights are damaged")
+    return child, logp
 
 
 def _pick(logp: Tensor, draw: Tensor) -> Tensor:

@@ -23,6 +23,7 @@ from refinepoi.artifacts.trajectories import SPLITS
 from refinepoi.core.errors import UserError
 from refinepoi.core.stage import Context
 from refinepoi.decoding.beam import beam_items
+from refinepoi.decoding.list_beams import beam_lists
 from refinepoi.decoding.lists import decode_lists
 from refinepoi.decoding.trie import Trie
 from refinepoi.evaluation.spec import DecodingSpec
@@ -64,7 +65,7 @@ def decode_prompts(
 
 def check_length(spec: DecodingSpec, longest: int) -> None:
     """Refuse lists beyond what the model was taught. longest: places of an answer."""
-    if spec.mode == "list" and spec.k > longest:
+    if spec.mode != "beam" and spec.k > longest:
         raise UserError(
             f"evaluation.decoding.k: {spec.k}, but the model learns lists of {longest}: "
             f"choose at most {longest}, or a longer list in prompt"
@@ -92,7 +93,10 @@ class ListWriter:
                 items, likelihood = beam_items(self.model, self.trie, input_ids, mask, k)
                 pois[rows], scores[rows] = items.cpu().numpy(), likelihood.float().cpu().numpy()
             else:
-                lists = decode_lists(self.model, self.trie, input_ids, mask, k)
+                if self.spec.mode == "list_beam":
+                    lists = beam_lists(self.model, self.trie, input_ids, mask, k, width=self.spec.beams)
+                else:
+                    lists = decode_lists(self.model, self.trie, input_ids, mask, k)
                 scores[rows] = lists.logprobs.view(len(rows), k, -1).sum(-1).float().cpu().numpy()
                 for row, answer in zip(rows, self.tokenizer.batch_decode(lists.tokens.cpu()), strict=True):
                     parsed = parse_answer(answer, self.semantic_ids)
@@ -122,7 +126,11 @@ def as_predictions(
     facts = {
         "list_length": k,
         "ranks_over": f"its list of {k}; rank infinite where the target is not in it",
-        "made": {"list": "greedy list over the catalogue", "beam": "exact top k of single IDs"}[spec.mode],
+        "made": {
+            "list": "greedy list over the catalogue",
+            "list_beam": f"likeliest list of {spec.beams} beams over the catalogue",
+            "beam": "exact top k of single IDs",
+        }[spec.mode],
         "unreadable": written.unreadable,
         "shared_ids": semantic_ids.collision_rate,
     }

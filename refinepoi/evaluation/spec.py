@@ -14,11 +14,15 @@ def _check_rising(values: tuple[float, ...]) -> tuple[float, ...]:
 
 
 class DecodingSpec(Spec):
-    """Greedy, over the catalogue alone: a list holds k existing, distinct POIs."""
+    """Over the catalogue alone: a list holds k existing, distinct POIs."""
 
-    mode: Literal["list", "beam"] = Field(description="list: one answer of k IDs, as trained; beam: k likeliest IDs")
+    mode: Literal["list", "list_beam", "beam"] = Field(
+        description="list: one answer of k IDs, as trained, greedily; list_beam: the likeliest such answer of `beams`; "
+        "beam: k likeliest IDs"
+    )
     k: Count = Field(description="places of a list")
     batch: Count = Field(description="prompts decoded together")
+    beams: Count = Field(description="list_beam only: unfinished lists that go on side by side")
 
 
 class StrataSpec(Spec):

@@ -1,5 +1,6 @@
 """Small models for the decoding tests: real Hugging Face ones with random weights, and a stub with given scores."""
 
+import math
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -81,6 +82,22 @@ def exhaustive(model: nn.Module, prompt: Tensor, ids: np.ndarray) -> Tensor:
     return torch.tensor(scores)
 
 
+def list_probability(model: nn.Module, prompt: Tensor, ids: np.ndarray, order: tuple[int, ...]) -> float:
+    """The definition: walk the tokens, at each renormalise the model's scores over the tokens that may follow."""
+    text, logp, used = prompt.tolist(), 0.0, []
+    for place in order:
+        for level in range(ids.shape[1]):
+            with torch.no_grad():
+                scores = model(torch.tensor([text])).logits[0, -1].double()
+            free = [row for n, row in enumerate(ids.tolist()) if n not in used]
+            allowed = sorted({row[level] for row in free if row[:level] == ids[place, :level].tolist()})
+            token = int(ids[place, level])
+            logp += float(scores[token] - torch.logsumexp(scores[allowed], 0))
+            text.append(token)
+        used.append(place)
+    return math.exp(logp)
+
+
 @pytest.fixture(scope="session", name="random_model")
 def _random_model() -> Callable[..., nn.Module]:
     return random_model
@@ -99,3 +116,8 @@ def _left_padded() -> Callable[..., tuple[Tensor, Tensor]]:
 @pytest.fixture(scope="session", name="exhaustive")
 def _exhaustive() -> Callable[[nn.Module, Tensor, np.ndarray], Tensor]:
     return exhaustive
+
+
+@pytest.fixture(scope="session", name="list_probability")
+def _list_probability() -> Callable[..., float]:
+    return list_probability

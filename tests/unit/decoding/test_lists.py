@@ -9,30 +9,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
 
 from refinepoi.core.errors import UserError
 from refinepoi.decoding.constraint import allowed_sets, renormalised
 from refinepoi.decoding.lists import decode_lists
+from refinepoi.decoding.recomputed import branches_of
 from refinepoi.decoding.trie import Trie
 
 TOY = np.array([[41, 51], [41, 52], [41, 53], [42, 51], [43, 51], [43, 54]])
-
-
-def list_probability(model: nn.Module, prompt: Tensor, ids: np.ndarray, order: tuple[int, ...]) -> float:
-    """The definition: walk the tokens, at each renormalise the model's scores over the tokens that may follow."""
-    text, logp, used = prompt.tolist(), 0.0, []
-    for place in order:
-        for level in range(ids.shape[1]):
-            with torch.no_grad():
-                scores = model(torch.tensor([text])).logits[0, -1].double()
-            free = [row for n, row in enumerate(ids.tolist()) if n not in used]
-            allowed = sorted({row[level] for row in free if row[:level] == ids[place, :level].tolist()})
-            token = int(ids[place, level])
-            logp += float(scores[token] - torch.logsumexp(scores[allowed], 0))
-            text.append(token)
-        used.append(place)
-    return math.exp(logp)
 
 
 @given(
@@ -62,7 +46,9 @@ def test_any_trie_any_scores_gives_the_whole_catalogue_once(
         assert bool((lists.logprobs <= 1e-5).all())
 
 
-def test_probabilities_equal_brute_force_and_sum_to_one(random_model: Any, left_padded: Any) -> None:
+def test_probabilities_equal_brute_force_and_sum_to_one(
+    random_model: Any, left_padded: Any, list_probability: Any
+) -> None:
     model, trie = random_model(), Trie.of(TOY)
     prompt, mask = left_padded([7])
     brute = {o: list_probability(model, prompt[0], TOY, o) for o in itertools.permutations(range(len(TOY)), 2)}
@@ -102,7 +88,9 @@ def test_logprobs_equal_a_plain_forward_of_each_list(kind: str, random_model: An
     assert bool(allowed.valid.all()) and bool((entropy >= 0).all())
 
 
-def test_greedy_takes_the_best_open_token_and_ignores_its_neighbours(random_model: Any, left_padded: Any) -> None:
+def test_greedy_takes_the_best_open_token_and_ignores_its_neighbours(
+    random_model: Any, left_padded: Any, list_probability: Any
+) -> None:
     model, trie = random_model(), Trie.of(TOY)
     prompt, mask = left_padded([9, 4])
     both = decode_lists(model, trie, prompt, mask, 3)
@@ -139,3 +127,31 @@ def test_mode_is_put_back_and_nothing_needs_gradients(random_model: Any, left_pa
     model, trie = random_model().train(), Trie.of(TOY)
     lists = decode_lists(model, trie, *left_padded([5]), 2)
     assert model.training and not lists.logprobs.requires_grad
+
+
+def test_padding_and_neighbours_change_nothing(random_model: Any, left_padded: Any) -> None:
+    model, trie = random_model(), Trie.of(TOY)
+    prompt, mask = left_padded([9, 4, 1])
+    wide = [torch.nn.functional.pad(t, (7, 0)) for t in (prompt, mask)]
+    together, padded = (decode_lists(model, trie, *given, 4) for given in ((prompt, mask), wide))
+    for row, length in enumerate([9, 4, 1]):
+        alone = decode_lists(model, trie, prompt[row : row + 1, -length:], mask[row : row + 1, -length:], 4)
+        for other in (together, padded):
+            assert alone.tokens[0].tolist() == other.tokens[row].tolist()
+            torch.testing.assert_close(alone.logprobs[0], other.logprobs[row], atol=1e-5, rtol=0)
+
+
+def test_the_prompts_cache_is_not_copied_for_a_group(
+    random_model: Any, left_padded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Any] = []
+
+    def spy(*given: Any, room: int) -> Any:
+        opened.append(branches_of(*given, room=room))
+        return opened[-1]
+
+    monkeypatch.setattr("refinepoi.decoding.lists.branches_of", spy)
+    (prompt, mask), group, k = left_padded([9, 4]), 5, 3
+    decode_lists(random_model(), Trie.of(TOY), prompt, mask, k, group=group)
+    for layer in opened[0]._cache.layers:  # keys [prompts, heads, tokens, width]: each token of a list once, no more
+        assert layer._keys.shape == layer._values.shape == (2, 1, 9 + group * (2 * k - 1), 8)

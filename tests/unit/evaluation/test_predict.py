@@ -74,10 +74,10 @@ def context(folder: Path) -> Context:
 
 
 def spec(mode: str = "list", k: int = 10, batch: int = 4) -> DecodingSpec:
-    return DecodingSpec(mode=mode, k=k, batch=batch)  # type: ignore[arg-type]
+    return DecodingSpec(mode=mode, k=k, batch=batch, beams=3)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("mode", ["list", "beam"])
+@pytest.mark.parametrize("mode", ["list", "list_beam", "beam"])
 def test_every_entry_of_every_list_is_a_place_and_none_comes_twice(mode: str, policy: Policy, tmp_path: Path) -> None:
     asked = prompts()
     made = decode_prompts(context(tmp_path), spec(mode), policy, asked, IDS)
@@ -94,7 +94,7 @@ def test_every_entry_of_every_list_is_a_place_and_none_comes_twice(mode: str, po
     assert np.isfinite(made.ranks["rank"].to_numpy()).any() and np.isinf(made.ranks["rank"].to_numpy()).any()
 
 
-@pytest.mark.parametrize("mode", ["list", "beam"])
+@pytest.mark.parametrize("mode", ["list", "list_beam", "beam"])
 def test_batches_and_order_of_the_prompts_change_no_list(mode: str, policy: Policy, tmp_path: Path) -> None:
     one, many = (decode_prompts(context(tmp_path), spec(mode, batch=b), policy, prompts(), IDS) for b in (1, 64))
     np.testing.assert_array_equal(one.of("model"), many.of("model"))
