@@ -88,7 +88,8 @@ def draw(figures: Mapping[str, Any]) -> bytes:
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=7)
     axes.set_yticks(range(len(names)), names, fontsize=7)
     for a, b in zip(*np.nonzero(~np.isnan(matrix)), strict=True):
-        axes.text(b, a, f"{matrix[a, b]:.1f}", ha="center", va="center", fontsize=6)
+        ink = "white" if abs(matrix[a, b]) > 0.6 else "black"
+        axes.text(b, a, f"{matrix[a, b]:.1f}", ha="center", va="center", fontsize=6, color=ink)
     axes.set_title("correlation (blank: a constant term)", fontsize=8)
     file = io.BytesIO()
     figure.savefig(file, format="png", dpi=110, metadata={"Software": None})

@@ -68,6 +68,22 @@ def test_parts_of_a_step_change_nothing(run: Any, world: Any, loss_type: str) ->
         assert apart.norm() < 1e-3 * moved.norm()
 
 
+@pytest.mark.parametrize(("credit", "scale"), [("item", "batch"), ("list", "group")])
+def test_what_every_constrained_list_earns_changes_nothing(run: Any, world: Any, credit: str, scale: str) -> None:
+    """format, distinct and length are constant there: their ablation is that of nothing, up to rounding."""
+    settings = {"steps": 4, "keep": "last", "credit": credit, "scale_rewards": scale}
+    form = world.reward.weights.model_copy(update={"format": 0.0, "distinct": 0.0, "length": 0.0})
+    other = world.reward.weights.model_copy(update={"soft": 0.0})
+    before, whole = weights(world.warm_start), weights(run("whole", **settings)[0])
+    apart = {}
+    for name, changed in (("form", form), ("soft", other)):
+        reward = world.reward.model_copy(update={"weights": changed})
+        without = weights(run(name, reward=reward, **settings)[0])
+        apart[name] = torch.cat([(whole[key] - without[key]).flatten() for key in whole]).norm()
+    moved = torch.cat([(whole[key] - before[key]).flatten() for key in whole]).norm()
+    assert apart["form"] < 0.01 * moved < apart["soft"]
+
+
 @pytest.mark.parametrize(("iterations", "prompts"), [(1, 4), (2, 4), (1, 11)])  # 24 prompts: 11 a step wrap around
 def test_killed_and_started_again_gives_the_same_bytes(
     run: Any, monkeypatch: pytest.MonkeyPatch, iterations: int, prompts: int
