@@ -27,8 +27,8 @@ class DeepSpeed(Spec):
     """Each process holds a shard of what the ZeRO stage says. GPUs; needs the package deepspeed."""
 
     kind: Literal["deepspeed"]
-    stage: Literal[1, 2, 3] = Field(description="what is sharded: 1 optimizer, 2 and gradients, 3 and weights")
-    offload: bool = Field(description="keep optimizer (stage 3: and weights) in the machine's memory")
+    stage: Literal[1, 2] = Field(description="what is sharded: 1 optimizer, 2 and gradients; for weights use fsdp")
+    offload: bool = Field(description="keep the optimizer in the machine's memory")
 
 
 Strategy = Annotated[Ddp | Fsdp | DeepSpeed, Field(discriminator="kind")]

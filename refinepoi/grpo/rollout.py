@@ -12,6 +12,7 @@ from refinepoi.decoding.padding import left_padded
 from refinepoi.decoding.trie import Trie
 from refinepoi.grpo.beams import beam_lists, require_beams
 from refinepoi.grpo.spec import GrpoTrain
+from refinepoi.training.shards import through
 
 Rollout = Callable[[list[str], Any], dict[str, Any]]
 
@@ -69,7 +70,7 @@ def constrained_rollout(draw: Draw) -> Rollout:
         input_ids, attention_mask = left_padded(encoded, trainer.processing_class.pad_token_id, model.device)
         turn = Turn(trainer.state.global_step, trainer.accelerator.process_index, trainer.accelerator.num_processes)
         with trainer.accelerator.autocast():
-            lists = draw(model, input_ids, attention_mask, group, turn)
+            lists = through(model, model, draw, input_ids, attention_mask, group, turn)
         return {
             "prompt_ids": [ids for ids in encoded for _ in range(group)],
             "completion_ids": lists.tokens.tolist(),

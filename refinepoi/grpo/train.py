@@ -25,7 +25,7 @@ from refinepoi.grpo.rollout import constrained_rollout, drawing
 from refinepoi.grpo.settings import trainer_settings
 from refinepoi.grpo.spec import GrpoTrain
 from refinepoi.grpo.trainer import ListTrainer
-from refinepoi.model.load import LanguageModel, adapt, load, save
+from refinepoi.model.load import adapt, load
 from refinepoi.model.tokenizer import id_token_numbers
 from refinepoi.prompt.settle import settle
 from refinepoi.reward.combine import Rewards
@@ -34,6 +34,7 @@ from refinepoi.reward.spec import RewardSpec
 from refinepoi.training import ranks
 from refinepoi.training.checkpoints import last_complete
 from refinepoi.training.device import use_cpu
+from refinepoi.training.shards import PolicySaver
 from refinepoi.training.validation import Validation
 from refinepoi.training.watch import Memory, Rhythm, Watch
 
@@ -69,12 +70,13 @@ def train(
     constrained = spec.sampler != "free"
     k, batch = prompts.list_length, context.runtime.micro_batch
     sample = Validation.sample(prompts, trie, spec.eval_queries, batch, spec.seed)
+    saver = PolicySaver(language, context.runtime.strategy.kind == "fsdp")
     watch = Watch(
         context,
         context.work,
         Rhythm(spec.steps, spec.eval_every, spec.save_every, aligned=spec.num_iterations),
         RewardedValidation(**vars(sample), rewards=rewards),
-        lambda folder: save(language, folder),
+        saver,
         renamed,
         memory,
         lambda memory: judge(spec.alerts, memory),
@@ -109,7 +111,7 @@ def train(
     asked = np.mean([len(ids) for ids in language.tokenizer(table["prompt"].head(200).to_list())["input_ids"]])
     answered = spec.num_generations * k * trie.levels
     context.cost["tokens"] = spec.steps * spec.prompts_per_step * (float(asked) + answered)
-    return Policy(_result(context, spec, language, memory), _facts(spec, memory))
+    return Policy(_result(context, spec, saver, memory), _facts(spec, memory))
 
 
 def _asked(table: pl.DataFrame, spec: GrpoTrain) -> Dataset:
@@ -124,11 +126,10 @@ def catalogue_trie(semantic_ids: SemanticIds, tokenizer: Any) -> Trie:
     return Trie.of(np.array(id_token_numbers(tokenizer, semantic_ids.tokens), np.int64)[semantic_ids.token_index])
 
 
-def _result(context: Context, spec: GrpoTrain, language: LanguageModel, memory: Memory) -> Path:
+def _result(context: Context, spec: GrpoTrain, saver: PolicySaver, memory: Memory) -> Path:
     if spec.keep == "best" or memory.stopped:
         return context.work / f"best-{memory.best}"
-    if context.main:
-        save(language, context.work / "last")
+    saver(context.work / "last")
     ranks.wait()
     return context.work / "last"
 

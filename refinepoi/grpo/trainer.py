@@ -11,9 +11,7 @@ groups; rewards, spreads and advantages are those of all answers of the step.
 """
 
 import math
-from collections.abc import Callable
 from contextlib import nullcontext
-from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -21,7 +19,6 @@ import torch
 from accelerate.utils import gather
 from torch import Tensor
 from trl import GRPOTrainer
-from trl.models.utils import _ForwardRedirection
 from trl.trainer.utils import split_tensor_dict
 
 from refinepoi.decoding.branches import head_scores
@@ -30,6 +27,7 @@ from refinepoi.decoding.packed import packed_hidden
 from refinepoi.decoding.trie import Trie
 from refinepoi.grpo.credit import item_advantages, prefix_rewards
 from refinepoi.reward.combine import Rewards
+from refinepoi.training.shards import through
 
 EQUAL = 1e-6  # rewards that differ by less are the same
 
@@ -57,8 +55,9 @@ class ListTrainer(GRPOTrainer):
             )
             return scored
         parts = [
-            self._through(
+            through(
                 model,
+                self.accelerator.unwrap_model(model),
                 list_logps,
                 self.trie,
                 input_ids[start : start + (batch_size or len(input_ids))],
@@ -71,16 +70,6 @@ class ListTrainer(GRPOTrainer):
         ]
         logps = torch.cat([part[0] for part in parts])
         return logps, torch.cat([part[1] for part in parts]) if compute_entropy else None, None
-
-    def _through(self, model: Any, score: Callable[..., Any], *arguments: Any) -> Any:
-        """`score(the model itself, *arguments)`, called by the forward pass of what wraps it, if anything does.
-
-        Wrappers of several processes average gradients (and gather shards) in their own forward pass only.
-        """
-        inner = self.accelerator.unwrap_model(model)
-        if inner is model:
-            return score(model, *arguments)
-        return _ForwardRedirection()(model, inner, partial(score, inner), *arguments)
 
     def _prepare_inputs(self, generation_batch: Any) -> Any:
         """As TRL's, without its shuffle (see 3 above)."""

@@ -42,11 +42,10 @@ def _fsdp(spec: Fsdp) -> dict[str, Any]:
 
 
 def _deepspeed(spec: DeepSpeed) -> dict[str, Any]:
-    device = "cpu" if spec.offload else "none"
     return {
         "zero_stage": spec.stage,
-        "offload_optimizer_device": device,
-        "offload_param_device": device if spec.stage == 3 else "none",
+        "offload_optimizer_device": "cpu" if spec.offload else "none",
+        "offload_param_device": "none",
         "zero3_init_flag": False,
         "zero3_save_16bit_model": False,
         "gradient_accumulation_steps": "auto",

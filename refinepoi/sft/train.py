@@ -33,6 +33,7 @@ from refinepoi.sft.trainer import AnswerTrainer, Parts, settings
 from refinepoi.training import ranks
 from refinepoi.training.checkpoints import last_complete
 from refinepoi.training.device import use_cpu
+from refinepoi.training.shards import PolicySaver
 from refinepoi.training.validation import Validation
 from refinepoi.training.watch import Memory, Rhythm, Watch
 
@@ -139,7 +140,7 @@ class Run:
             folder,
             Rhythm(len(plan), spec.eval_every, spec.save_every, spec.patience, self.steps),
             Validation.sample(self.prompts, trie, asked, self.context.runtime.micro_batch, spec.seed),
-            lambda target: save(language, target),
+            PolicySaver(language, self.context.runtime.strategy.kind == "fsdp"),
             _rename,
             memory,
         )

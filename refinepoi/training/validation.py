@@ -16,6 +16,7 @@ from refinepoi.decoding.lists import decode_lists
 from refinepoi.decoding.padding import left_padded
 from refinepoi.decoding.trie import Trie
 from refinepoi.training import ranks
+from refinepoi.training.shards import through
 
 CUTOFFS = (1, 5, 10)
 
@@ -59,7 +60,8 @@ class Validation:
             for start in range(0, len(rows), self.batch):
                 encoded = tokenizer(text=[self.prompts[row] for row in rows[start : start + self.batch]])["input_ids"]
                 input_ids, mask = left_padded(encoded, tokenizer.pad_token_id, model.device)
-                lists.append(decode_lists(model, self.trie, input_ids, mask, self.k).pois.cpu().numpy())
+                found = through(model, model, decode_lists, self.trie, input_ids, mask, self.k)
+                lists.append(found.pois.cpu().numpy())
             return np.concatenate(lists)
 
         return ranks.spread(answered, len(self.prompts))

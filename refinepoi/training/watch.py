@@ -73,7 +73,7 @@ class Rhythm:
 class Watch(TrainerCallback):
     """
     folder: where the trainer writes its checkpoints; the best policy lies in `best-<step>` there.
-    save_policy: writes the present policy, as an artifact's model, to a folder.
+    save_policy: writes the present policy, as an artifact's model, to a folder; every rank calls it.
     rename: the trainer's log entries under our names; empty where there is nothing to show.
     judge: what is wrong with the run so far, asked after each entry.
     """
@@ -140,10 +140,11 @@ class Watch(TrainerCallback):
         # where nothing can be measured, the latest policy is taken for the best
         if self.memory.best < 0 or not measured or measured["MRR"] > previous:
             self.memory.best = step
+            partial = self.folder / "partial-best"
             if ranks.index() == 0:
-                partial = self.folder / "partial-best"
                 shutil.rmtree(partial, ignore_errors=True)
-                self.save_policy(partial)
+            self.save_policy(partial)
+            if ranks.index() == 0:
                 replace_folder(partial, self.folder / f"best-{step}")
             ranks.wait()
         self.bar.set_postfix({f"validation {name}": f"{value:.3f}" for name, value in measured.items()}, refresh=False)

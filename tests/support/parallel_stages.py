@@ -6,7 +6,7 @@ import signal
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -76,3 +76,50 @@ def linger(context: Context, spec: Say) -> None:
             time.sleep(0.05)
         (context.work / f"saved-{context.rank}").touch()
         interruption.leave()
+
+
+@stage(version=1, makes=Text, name="shard", parallel=True)
+def shard(context: Context, spec: Spec, prompts: Artifact[Any], semantic_ids: Artifact[Any]) -> None:
+    """A model and its FSDP2-sharded copy must answer, score, learn and be saved alike."""
+    import torch
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    from refinepoi.decoding.lists import decode_lists
+    from refinepoi.grpo.train import catalogue_trie
+    from refinepoi.grpo.trainer import list_logps
+    from refinepoi.model.load import build, load
+    from refinepoi.training.shards import PolicySaver, through
+
+    known, ids = prompts.load(), semantic_ids.load()
+    whole, sharded = (build(spec, known, ids) for _ in range(2))  # type: ignore[arg-type]
+    trie = catalogue_trie(ids, whole.tokenizer)
+    saver = PolicySaver(sharded, sharded=True)
+    mesh = init_device_mesh("cpu", (context.processes,))
+    model: Any = sharded.model
+    for layer in model.model.layers:
+        fully_shard(layer, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+
+    encoded = whole.tokenizer(known.table["prompt"].head(1).to_list() * 2)["input_ids"]
+    prompt, mask = torch.tensor(encoded), torch.ones(2, len(encoded[0]), dtype=torch.long)
+    lists = decode_lists(whole.model, trie, prompt, mask, 3)
+    assert through(model, model, decode_lists, trie, prompt, mask, 3).tokens.equal(lists.tokens)
+
+    rows, seen = torch.cat([prompt, lists.tokens], 1), torch.cat([mask, torch.ones_like(lists.tokens)], 1)
+    arguments = trie, rows, seen, lists.tokens.shape[1], 1.0
+    expected, _ = list_logps(whole.model, *arguments)
+    found, _ = through(model, model, list_logps, *arguments)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    for scored, of in ((expected, whole.model), (found, model)):
+        (-scored.sum()).backward()
+        torch.optim.SGD(of.parameters(), lr=0.1).step()
+    saver(context.work / "saved")
+    options = StateDictOptions(full_state_dict=True, cpu_offload=True)
+    get_model_state_dict(model, options=options)  # the model is as it was: it can be asked again
+    if context.main:
+        weights = load(context.work / "saved").model.state_dict()
+        for name, value in whole.model.state_dict().items():
+            torch.testing.assert_close(weights[name], value, atol=1e-5, rtol=0)
+        Text("alike").save(context.folder)

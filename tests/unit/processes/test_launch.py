@@ -48,6 +48,7 @@ def test_what_the_ranks_do_and_say_arrives(
     assert [r.getMessage() for r in caplog.records if "speaks" in r.getMessage()] == ["rank 0 speaks"]
 
 
+@pytest.mark.slow
 def test_a_users_error_is_raised_as_such(store: Store) -> None:
     with pytest.raises(UserError, match=r"^sft.batch_size: too small$"):
         store.get(fail, [Say(word="user")])

@@ -45,12 +45,11 @@ def test_what_strategies_say() -> None:
     fsdp = accelerate_config(runtime(device="auto", strategy={"kind": "fsdp", "reshard": False, "offload": True}))
     assert fsdp["fsdp_config"]["fsdp_version"] == 2
     assert not fsdp["fsdp_config"]["fsdp_reshard_after_forward"] and fsdp["fsdp_config"]["fsdp_offload_params"]
-    for stage, weights in ((2, "none"), (3, "cpu")):
+    for stage in (1, 2):
         zero = accelerate_config(
             runtime(device="auto", strategy={"kind": "deepspeed", "stage": stage, "offload": True})
         )["deepspeed_config"]
         assert zero["zero_stage"] == stage and zero["offload_optimizer_device"] == "cpu"
-        assert zero["offload_param_device"] == weights
 
 
 def test_sharding_needs_gpus() -> None:

@@ -13,7 +13,9 @@ from refinepoi.core.errors import UserError
 from refinepoi.core.stage import Artifact
 from refinepoi.core.store import Store
 from refinepoi.processes.launch import run_stage
+from refinepoi.sft.data import Collator, Examples
 from refinepoi.sft.stage import train_sft
+from refinepoi.sft.trainer import Parts
 
 
 def test_two_processes_give_the_losses_of_one(world: Any, stored: list[Artifact[Any]], tmp_path: Path) -> None:
@@ -36,10 +38,10 @@ def test_two_processes_give_the_losses_of_one(world: Any, stored: list[Artifact[
     assert keys[0] == keys[1]
 
 
-def test_a_batch_too_small_to_share_is_refused_with_the_ranks_words(
-    world: Any, stored: list[Artifact[Any]], tmp_path: Path
-) -> None:
-    spec = world.changed(streams={"batch_size": 1})
-    store = Store(tmp_path / "store", runtime(processes=2), execute=run_stage)
-    with pytest.raises(UserError, match=r"batch_size: 1 examples a step cannot be shared by runtime.processes=2"):
-        store.get(train_sft, [spec, world.model, *stored])
+def test_parts_are_shared_equally_and_a_batch_too_small_to_share_is_refused() -> None:
+    examples = Examples([[1]] * 9, [[2]] * 9, [[1.0]] * 9)
+    plan = [np.arange(9)]
+    cuts = [Parts(plan, Collator(examples, 0), most, ranks).parts for most, ranks in ((9, 1), (9, 2), (2, 2))]
+    assert cuts == [1, 2, 6]
+    with pytest.raises(UserError, match=r"batch_size: 9 examples a step .* runtime.processes=10; use at most 9"):
+        Parts(plan, Collator(examples, 0), 9, 10)
