@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from refinepoi.export import example
 from refinepoi.export.card import model_card
 from refinepoi.export.spec import ExportSpec
 from refinepoi.model.load import LanguageModel, load, plain
+from refinepoi.prompt.settle import settle
 
 PLAIN_CHAT = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
@@ -37,6 +39,7 @@ def write_folder(
     table.write_csv(folder / "ids.csv")
     table.write_parquet(folder / "ids.parquet")
     question = prompts.table.filter(pl.col("split") == SPLITS.index("validation"))[:1]
+    question = settle(replace(prompts, table=question), language.tokenizer).table
     settings = {
         "prompt": question["prompt"].item() if question.height else "",
         "list_length": prompts.list_length,

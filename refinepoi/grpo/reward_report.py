@@ -19,6 +19,7 @@ from refinepoi.grpo.reward_samples import free_answers, listed_answers
 from refinepoi.grpo.spec import GrpoTrain
 from refinepoi.grpo.train import catalogue_trie
 from refinepoi.model.load import load
+from refinepoi.prompt.settle import settle
 from refinepoi.reward.combine import Rewards
 from refinepoi.reward.places import Places
 from refinepoi.reward.spec import RewardSpec
@@ -38,12 +39,13 @@ def look(
     places: Places,
 ) -> RewardReport:
     """Draw, judge, and write the page and pictures beside the artifact."""
+    language = load(warm_start.model)
+    prompts = settle(prompts, language.tokenizer)
     table = prompts.table.filter(pl.col("split") == SPLITS.index("train"))
     rows = generator(spec.seed, "reward report").permutation(table.height)[:PROMPTS]
     asked, target = table["prompt"].gather(rows).to_list(), table["target"].gather(rows).to_numpy().astype(np.int64)
     rewards = Rewards(reward, semantic_ids, places, prompts.list_length, bool(prompts.facts.get("reasoning", False)))
     content: dict[str, Any] = {"weights": reward.active, "samplers": {}}
-    language = load(warm_start.model)
     if context.runtime.device != "cpu" and torch.cuda.is_available():
         cast(Any, language.model).to("cuda")
     trie = catalogue_trie(semantic_ids, language.tokenizer).to(language.model.device)
