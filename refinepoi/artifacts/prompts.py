@@ -24,6 +24,8 @@ LAYOUT: dict[str, Any] = {
     ),  # first, end, first, end ... of what may be cut out of the prompt, least needed first
     "visits": pl.Int32,  # how many of these pieces are visits, which go first ...
     "candidates": pl.Int32,  # ... and candidates, which go next; behind them stands the profile, where there is one
+    "dropped_visits": pl.Int32,  # chosen by the memory, but beyond the budget
+    "dropped_candidates": pl.Int32,
 }
 ALIGNMENT = {"task": pl.String, "prompt": pl.String, "answer": pl.String}
 

@@ -9,7 +9,7 @@ from refinepoi.core.stage import Artifact, Context, stage
 from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, QuestionPrompt
 
 
-@stage(version=3, makes=Prompts, name="write_prompts")
+@stage(version=4, makes=Prompts, name="write_prompts")
 def write_prompts(
     context: Context,
     spec: CompactPrompt | EvidencePrompt | QuestionPrompt,
@@ -19,10 +19,12 @@ def write_prompts(
     profiles: Artifact[Profiles],
 ) -> None:
     """Write prompts, answers, training streams, and what was shown and dropped."""
+    from refinepoi.prompt.examples import FILE, examples
     from refinepoi.prompt.write import write_all
 
     inputs = trajectories.load(), evidence.load(), semantic_ids.load()
     prompts = write_all(spec, *inputs, context.progress, profiles.load())
     shown = prompts.facts["shown"]
     context.log.metrics({f"{split}/{name}": value for split, row in shown.items() for name, value in row.items()}, 0)
+    (context.folder / FILE).write_text(examples(prompts), encoding="utf-8")
     prompts.save(context.folder)

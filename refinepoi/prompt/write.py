@@ -97,6 +97,8 @@ def _layout(written: list[Written]) -> pl.DataFrame:
             "droppable": [list(one.droppable) for one in written],
             "visits": [one.visits for one in written],
             "candidates": [one.candidates for one in written],
+            "dropped_visits": [one.dropped_visits for one in written],
+            "dropped_candidates": [one.dropped_candidates for one in written],
         },
         schema=LAYOUT,
     )

@@ -54,9 +54,8 @@ def write_run_folder(folder: Path, pipeline: Pipeline, tracker: Tracker) -> dict
     tracker.summary({f"store/{name}": record["key"] for name, record in records.items()})
     if pipeline.spec.goal != "metrics":
         _write_json(folder / "stages.json", records)
-        if pipeline.spec.goal == "recommend":
-            return _answers(folder, pipeline)
-        return _quality(folder, pipeline) if pipeline.spec.goal == "semantic_ids" else {}
+        asked = {"semantic_ids": _quality, "prompts": _examples, "recommend": _answers}.get(pipeline.spec.goal)
+        return asked(folder, pipeline) if asked else {}
 
     content = pipeline.metrics.load().content | {"stages": records}
     _write_json(folder / "metrics.json", content)
@@ -114,6 +113,15 @@ def _answers(folder: Path, pipeline: Pipeline) -> dict[str, Any]:
     for file in pipeline.recommend.path.glob("recommendations.*"):
         shutil.copyfile(file, folder / file.name)
     return {"table": (folder / "recommendations.txt").read_text(encoding="utf-8").rstrip()}
+
+
+def _examples(folder: Path, pipeline: Pipeline) -> dict[str, Any]:
+    """Prompts to read, where these were asked for: three as a file; one and the figures of all for the console."""
+    from refinepoi.prompt.examples import FILE, examples
+
+    text = examples(pipeline.prompts.load())
+    (folder / FILE).write_text(text, encoding="utf-8")
+    return {"table": "\n## ".join(text.split("\n## ")[:2])}
 
 
 def _write_predictions(path: Path, pipeline: Pipeline, tracker: Tracker) -> None:
