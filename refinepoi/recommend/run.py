@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import yaml  # type: ignore[import-untyped]
 from pydantic import TypeAdapter, ValidationError
 
+from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.policy import Policy
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
@@ -16,6 +17,7 @@ from refinepoi.core.stage import Artifact, Storable
 from refinepoi.evaluation.spec import DecodingSpec
 from refinepoi.evidence.spec import EvidenceSpec
 from refinepoi.prompt.spec import PromptSpec
+from refinepoi.ranker.serve import FittedRanker
 
 T = TypeVar("T", bound=Storable)
 CONFIG, MANIFESTS, LAUNCH = "config.yaml", "manifests.json", "launch.json"
@@ -38,7 +40,12 @@ class Handles:
         self.trajectories = self._find(Trajectories, "trajectories")
         self.prompts = self._find(Prompts, "prompts")
         self.semantic_ids = self._find(SemanticIds, "semantic_ids")
+        self._ranked = self._find(Evidence, "ranked") if "ranked" in self._manifests else None
         self.policy = self._find(Policy, "policy", "warm_start")
+
+    def ranker(self) -> FittedRanker | None:
+        """What puts candidates in order, where the run had one."""
+        return FittedRanker.load(self._ranked.path) if self._ranked else None
 
     def _settings(self, name: str) -> Any:
         if name not in self._manifests:
@@ -74,7 +81,7 @@ def read_parts(run: Path, store: Path | None) -> Any:
 
     found = Handles(run, store)
     artifacts = found.trajectories.load(), found.prompts.load(), found.semantic_ids.load(), found.policy.load()
-    return Parts(found.evidence, found.prompt, found.decoding, *artifacts)
+    return Parts(found.evidence, found.prompt, found.decoding, *artifacts, found.ranker())
 
 
 def _stores(run: Path, store: str) -> list[Path]:
