@@ -173,7 +173,8 @@ class Pipeline:
             specs, parts = (run.evidence, run.prompt, run.decoding), run.artifacts
         else:
             specs = self.spec.evidence, self.spec.prompt, self.spec.evaluation.decoding
-            parts = self.trajectories, self.prompts, self.semantic_ids, self.policy
+            ranked = () if self.spec.ranker.kind == "off" else (self.ranked,)
+            parts = self.trajectories, self.prompts, self.semantic_ids, self.policy, *ranked
         return self._get("recommend", recommend_places, spec, *specs, *parts)
 
     def _predict(self, name: str, policy: Artifact[Policy]) -> Artifact[Predictions]:

@@ -7,7 +7,6 @@ distributed as those of validation.
 """
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,16 +14,14 @@ import numpy.typing as npt
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.core.seeding import generator
+from refinepoi.ranker.logit import Logit
+from refinepoi.ranker.trees import Trees
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-class Model(Protocol):
-    def scores(self, evidence: Evidence, queries: Ints) -> Floats: ...
-
-
-Fit = Callable[[Ints, Ints], Model]
+Fit = Callable[[Ints, Ints], Trees | Logit]
 """(query numbers, positions of their targets) -> model."""
 
 
@@ -47,17 +44,17 @@ def cross_fit(
     folds: int,
     seed: int,
     progress: Callable[[list[int]], Iterable[int]] = iter,
-) -> tuple[Floats, list[Model]]:
-    """[Q, C] scores; the models of the folds, then the one of all training queries."""
+) -> tuple[Floats, Trees | Logit]:
+    """[Q, C] scores, and the model of all training queries."""
     position = evidence.position(trajectories.queries["target"].to_numpy())
     fold = folds_by_user(trajectories, folds, seed)
     train = trajectories.query_rows("train")
     rest = np.setdiff1d(np.arange(trajectories.queries.height), train)
     scores = np.zeros(evidence.candidates.shape)
-    models: list[Model] = []
+    model: Trees | Logit
     for number in progress([*range(folds), folds]):
         taught = newest(train[fold[train] != number], samples)  # no query is of fold `folds`
         asked = train[fold[train] == number] if number < folds else rest
-        models.append(fit(taught, position[taught]))
-        scores[asked] = models[-1].scores(evidence, asked)
-    return scores, models
+        model = fit(taught, position[taught])
+        scores[asked] = model.scores(evidence, asked)
+    return scores, model

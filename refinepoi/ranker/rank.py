@@ -9,8 +9,9 @@ from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.core.errors import UserError
 from refinepoi.ranker import logit, trees
-from refinepoi.ranker.crossfit import Fit, Model, cross_fit
+from refinepoi.ranker.crossfit import Fit, cross_fit
 from refinepoi.ranker.order import reorder
+from refinepoi.ranker.serve import FittedRanker
 from refinepoi.ranker.spec import LogitRanker, TreesRanker
 from refinepoi.ranking import reciprocal_rank
 
@@ -21,15 +22,16 @@ def rank(
     trajectories: Trajectories,
     threads: int,
     progress: Callable[[list[int]], Iterable[int]] = iter,
-) -> tuple[Evidence, list[Model]]:
-    """The evidence in the ranker's order; the models of the folds, then the one of all training queries."""
-    scores, models = cross_fit(
+) -> tuple[Evidence, FittedRanker]:
+    """The evidence in the ranker's order, and the model of all training queries."""
+    scores, model = cross_fit(
         fitter(spec, evidence, threads), evidence, trajectories, spec.samples, spec.folds, spec.seed, progress
     )
     facts = {"settings": spec.model_dump(mode="json"), "training": "cross-fitted by user"}
-    if isinstance(last := models[-1], trees.Trees):
-        facts["gains"] = last.gains()
-    return reorder(evidence, scores, spec.temperature, spec.kept, facts), models
+    if isinstance(model, trees.Trees):
+        facts["gains"] = model.gains()
+    fitted = FittedRanker(model, spec.temperature, spec.kept)
+    return reorder(evidence, scores, spec.temperature, spec.kept, facts), fitted
 
 
 def fitter(spec: TreesRanker | LogitRanker, evidence: Evidence, threads: int) -> Fit:

@@ -29,6 +29,7 @@ from refinepoi.model.load import load as load_model
 from refinepoi.prompt.history import History
 from refinepoi.prompt.settle import Cut, fit
 from refinepoi.prompt.write import AnyPrompt, choose
+from refinepoi.ranker.serve import FittedRanker
 from refinepoi.recommend.catalogue import Catalogue
 from refinepoi.recommend.clock import Moment, moment
 from refinepoi.recommend.person import GAP_HOURS, KnownPeople, one_person
@@ -80,6 +81,7 @@ class Parts:
     prompts: Prompts
     semantic_ids: SemanticIds
     policy: Policy
+    ranker: FittedRanker | None
 
 
 class Recommender:
@@ -94,7 +96,8 @@ class Recommender:
         self._gap_hours = float(trajectories.facts.get("protocol", {}).get("gap_hours", GAP_HOURS))
         self._semantic_ids, self._list_length = parts.semantic_ids, parts.prompts.list_length
         self._facts = parts.prompts.facts
-        nobody, nothing = _without_queries(trajectories), _no_evidence(self._counting)
+        self._order = parts.ranker.order if parts.ranker else _unchanged
+        nobody, nothing = _without_queries(trajectories), self._order(_no_evidence(self._counting))
         self._history = History.of(nobody, nothing)
         edges = {name: np.array(fact["edges"]) for name, fact in parts.prompts.facts.get("counters", {}).items()}
         self._template = choose(parts.prompt, self._history, nobody, nothing, parts.semantic_ids, edges)
@@ -165,7 +168,8 @@ class Recommender:
         """What the model reads for the last row of a one-person table of check-ins (`person.py`)."""
         asked = ONLY + len(table["utc"]) - 1
         world, queries = world_of(table, 1, self._places), queries_of(table, asked)
-        evidence = self._counting.count(world, queries, self._counting.look(world, queries, self._begins))
+        counted = self._counting.count(world, queries, self._counting.look(world, queries, self._begins))
+        evidence = self._order(counted)
         written = self._template.about(self._history.about(table, asked, evidence), evidence).write(0)
         cut = Cut.of(written.text, written.system, written.droppable)
         return fit([cut], self._facts, self._tokenizer)[0][0]
@@ -213,6 +217,10 @@ def device_of(setting: str) -> str:
 def _without_queries(trajectories: Trajectories) -> Trajectories:
     queries = trajectories.queries.clear()
     return Trajectories(trajectories.checkins, trajectories.pois, trajectories.users, queries, trajectories.facts)
+
+
+def _unchanged(evidence: Evidence) -> Evidence:
+    return evidence
 
 
 def _no_evidence(counting: Counting) -> Evidence:

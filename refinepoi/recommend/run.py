@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import yaml  # type: ignore[import-untyped]
 from pydantic import TypeAdapter, ValidationError
 
+from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.policy import Policy
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
@@ -16,6 +17,7 @@ from refinepoi.core.stage import Artifact, Storable
 from refinepoi.evaluation.spec import DecodingSpec
 from refinepoi.evidence.spec import EvidenceSpec
 from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, PromptSpec, QuestionPrompt
+from refinepoi.ranker.serve import FittedRanker
 
 T = TypeVar("T", bound=Storable)
 AnyPrompt = CompactPrompt | EvidencePrompt | QuestionPrompt
@@ -40,13 +42,14 @@ class Handles:
         self.trajectories = self._find(Trajectories, "trajectories")
         self.prompts = self._find(Prompts, "prompts")
         self.semantic_ids = self._find(SemanticIds, "semantic_ids")
+        self.ranked = self._find(Evidence, "ranked") if "ranked" in self._manifests else None
         self.policy = self._find(Policy, "policy", "warm_start")
 
     @property
-    def artifacts(
-        self,
-    ) -> tuple[Artifact[Trajectories], Artifact[Prompts], Artifact[SemanticIds], Artifact[Policy]]:
-        return self.trajectories, self.prompts, self.semantic_ids, self.policy
+    def artifacts(self) -> tuple[Artifact[Any], ...]:
+        """Trajectories, prompts, semantic IDs, policy, and the ranked evidence where the run had a ranker."""
+        ranked = () if self.ranked is None else (self.ranked,)
+        return self.trajectories, self.prompts, self.semantic_ids, self.policy, *ranked
 
     def _settings(self, name: str) -> Any:
         if name not in self._manifests:
@@ -81,9 +84,9 @@ def read_parts(run: Path, store: Path | None) -> Any:
     from refinepoi.recommend.recommender import Parts
 
     found = Handles(run, store)
-    trajectories, prompts, semantic_ids, policy = found.artifacts
-    loaded = trajectories.load(), prompts.load(), semantic_ids.load(), policy.load()
-    return Parts(found.evidence, found.prompt, found.decoding, *loaded)
+    loaded = found.trajectories.load(), found.prompts.load(), found.semantic_ids.load(), found.policy.load()
+    ranker = FittedRanker.load(found.ranked.path) if found.ranked else None
+    return Parts(found.evidence, found.prompt, found.decoding, *loaded, ranker)
 
 
 def _stores(run: Path, store: str) -> list[Path]:

@@ -1,5 +1,6 @@
 """recommend_places: a policy's next places for the people of a table of visits, as JSON, CSV, text and a map page."""
 
+from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.policy import Policy
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.recommendations import Recommendations
@@ -23,14 +24,18 @@ def recommend_places(
     prompts: Artifact[Prompts],
     semantic_ids: Artifact[SemanticIds],
     policy: Artifact[Policy],
+    *ranked: Artifact[Evidence],
 ) -> None:
+    """ranked: the evidence that the prompts show, where a ranker put it in order; none otherwise."""
+    from refinepoi.ranker.serve import FittedRanker
     from refinepoi.recommend.answers import answer_all, read_names, write_csv, write_text
     from refinepoi.recommend.page import write_page
     from refinepoi.recommend.recommender import Parts, Recommender, device_of
     from refinepoi.recommend.trips import read_questions
 
     loaded = trajectories.load(), prompts.load(), semantic_ids.load(), policy.load()
-    parts = Parts(evidence, prompt, decoding, *loaded)
+    ranker = FittedRanker.load(ranked[0].path) if ranked else None
+    parts = Parts(evidence, prompt, decoding, *loaded, ranker)
     recommender = Recommender(parts, read_names(spec.names), device_of(context.runtime.device))
     questions = read_questions(spec, recommender.catalogue)
     content = answer_all(spec, recommender, context.progress(questions, unit="question"))

@@ -182,9 +182,9 @@ def test_a_ranker_that_saw_the_answers_is_found(
     honest = prompts.rank
 
     def overfitted(spec: Any, evidence: Evidence, data: Trajectories, **rest: Any) -> Any:
-        ranked, models = honest(spec, evidence, data, **rest)
+        ranked, fitted = honest(spec, evidence, data, **rest)
         ranked.counter("ranker_score")[:] = ranked.candidates == data.queries["target"].to_numpy()[:, None]
-        return ranked, models
+        return ranked, fitted
 
     monkeypatch.setattr(prompts, "rank", overfitted)
     assert set(status(prompt_findings(visits, *specs, ids)).values()) == {"failed"}

@@ -1,6 +1,7 @@
 """What a ranker may not see changes nothing; probabilities and orders agree."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from refinepoi.launching.composition import check
 from refinepoi.ranker.crossfit import folds_by_user
 from refinepoi.ranker.order import probabilities, reorder
 from refinepoi.ranker.rank import quality, rank
+from refinepoi.ranker.serve import FittedRanker
 from refinepoi.ranker.spec import LogitRanker, TreesRanker
 
 KINDS = ("trees", "logit")
@@ -79,10 +81,10 @@ def test_answers_of_validation_and_test_teach_nobody(kind: str, visits: Trajecto
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_ranked_evidence_is_the_evidence_in_another_order(
-    kind: str, visits: Trajectories, evidence: Evidence
+    kind: str, visits: Trajectories, evidence: Evidence, tmp_path: Path
 ) -> None:
-    ranked, models = rank(settings(kind, kept=32), evidence, visits, 1)
-    assert len(models) == 4 and ranked.names == (*evidence.names, "ranker_score", "ranker_lead")
+    ranked, fitted = rank(settings(kind, kept=32), evidence, visits, 1)
+    assert ranked.names == (*evidence.names, "ranker_score", "ranker_lead")
     np.testing.assert_array_equal(np.sort(ranked.candidates, 1), np.sort(evidence.candidates, 1))
     for query in range(0, len(ranked.candidates), 97):
         where = {poi: n for n, poi in enumerate(evidence.candidates[query].tolist())}
@@ -93,6 +95,11 @@ def test_the_ranked_evidence_is_the_evidence_in_another_order(
     np.testing.assert_allclose(score.sum(1), 1.0, rtol=1e-5)
     assert (np.diff(score, axis=1) <= 0).all() and (lead[:, 0] == 1).all() and (score[ranked.candidates < 0] == 0).all()
     np.testing.assert_allclose(lead * score[:, :1], score, rtol=1e-5, atol=1e-9)
+    fitted.save(tmp_path)
+    served, held = FittedRanker.load(tmp_path).order(evidence), visits.queries["split"].to_numpy() > 0
+    np.testing.assert_array_equal(served.candidates[held], ranked.candidates[held])
+    np.testing.assert_array_equal(served.counters[held], ranked.counters[held])
+    assert served.names == ranked.names
     targets = visits.queries["target"].to_numpy()
     validation = visits.query_rows("validation")
     found = quality(ranked, visits)["validation_mrr"]

@@ -22,6 +22,7 @@ SETTINGS = [
     ("evidence.target_time=hidden",),
     ("evidence.history=train_prefix", "evidence.target_time=hidden", "prompt=compact"),
     ("prompt=question",),
+    ("ranker=trees", "ranker.rounds=5", "prompt.counters=[user_count,ranker_score]"),
     ("evaluation=beam",),
 ]
 WORDS = pytest.mark.parametrize("words", SETTINGS, ids=lambda words: " ".join(words) or "default")
