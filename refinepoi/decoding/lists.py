@@ -52,7 +52,9 @@ def decode_lists(
     used = torch.empty((rows, 0), dtype=torch.long, device=device)
     tokens = torch.empty((rows, steps), dtype=torch.long, device=device)
     logprobs = torch.empty((rows, steps), device=device)
-    if temperature is not None and draws is None:
+    if temperature is None:
+        draws = None
+    elif draws is None:
         draws = torch.rand(rows, steps, dtype=torch.float64, generator=generator, device=device)
     with evaluating(model):
         branches = branches_of(model, input_ids, attention_mask, room=group * (steps - 1))
