@@ -1,15 +1,18 @@
 """One rank: the stage's function with a Context that knows its rank. Its console goes to `rank-<r>.log`.
 
-A rank that fails writes `error-<r>.json` before it leaves; the others are ended by the launcher. Each rank ends itself
-when the parent is gone, however that died: two attempts must never write into one folder.
+The parent asks the ranks to stop by a file: a batch system may have signalled them, too, and a second signal would not
+let them save. A rank that fails writes `error-<r>.json` before it leaves; the others are ended by the launcher. Each
+rank ends itself when the parent is gone, however that died: two attempts must never write into one folder.
 """
 
 import fcntl
 import json
 import logging
 import os
+import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
 PARENT = "parent.lock"
 EVENTS = "events.jsonl"
+STOP = "stop"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,9 +49,9 @@ def main(place: Path) -> None:
     rank = int(os.environ["RANK"])
     _end_with_parent(place / PARENT)
     _console_to(place / f"rank-{rank}.log")
-    (place / f"rank-{rank}.pid").write_text(str(os.getpid()), encoding="ascii")
     try:
         with interruption.listening():
+            _stop_when_told(place / STOP)
             _run(read_job(place), place, rank)
     except Exception as error:
         known = isinstance(error, UserError | DataError)
@@ -100,3 +104,15 @@ def _end_with_parent(lock: Path) -> None:
             os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def _stop_when_told(stop: Path) -> None:
+    """Send this process the signal that asks it to save and leave, unless somebody has done so."""
+
+    def watch() -> None:
+        while not stop.exists():
+            time.sleep(0.2)
+        if not interruption.asked():
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()

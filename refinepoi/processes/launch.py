@@ -4,13 +4,12 @@ import fcntl
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -21,11 +20,13 @@ from refinepoi.core.runtime import Runtime
 from refinepoi.core.spec import Spec
 from refinepoi.core.stage import Artifact, Context, Stage
 from refinepoi.processes.accelerate_config import accelerate_config
-from refinepoi.processes.child import EVENTS, PARENT
+from refinepoi.processes.child import EVENTS, PARENT, STOP
 from refinepoi.processes.events import Replay
 from refinepoi.processes.job import write_job
 
 CONFIG = "accelerate.json"
+DEAF = ("sh", "-c", 'trap "" TERM USR1 USR2; exec "$@"', "sh")
+"""Starts what follows with these signals ignored."""
 TAIL = 15
 """Lines of each log that are shown when a job failed."""
 
@@ -46,10 +47,9 @@ def run_stage(stage: Stage[Any], context: Context, arguments: Sequence[Spec | Ar
     replay = Replay(place / EVENTS, context)
     try:
         with interruption.saving(), _alive(place / PARENT), _started(place, runtime) as launcher:
-            told = False
             while launcher.poll() is None:
-                if interruption.asked() and not told:
-                    told = _tell_ranks(place, runtime.processes)
+                if interruption.asked():
+                    (place / STOP).touch()
                 replay()
                 time.sleep(0.1)
         replay()
@@ -84,7 +84,10 @@ def _alive(lock: Path) -> Iterator[None]:
 
 @contextmanager
 def _started(place: Path, runtime: Runtime) -> Iterator["subprocess.Popen[bytes]"]:
-    """The launcher in a process group of its own, which is ended with everything in it if it is still there."""
+    """The launcher, deaf to what a batch system sends to all processes of a job: the ranks are to save first.
+
+    If it is still there at the end it is killed, and its ranks end by the lock.
+    """
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(place / CONFIG)]
     package = str(Path(__file__).parents[2])
     threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
@@ -92,34 +95,19 @@ def _started(place: Path, runtime: Runtime) -> Iterator["subprocess.Popen[bytes]
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")])),
         "OMP_NUM_THREADS": str(max(1, threads // runtime.processes)),
+        "PET_SIGNALS_TO_HANDLE": "SIGINT",  # torchrun's own setting: it would end the ranks at once
     }
     with open(place / "launcher.log", "wb") as log:
         launcher = subprocess.Popen(
-            [*command, "--module", "refinepoi.processes", str(place)],
+            [*DEAF, *command, "--module", "refinepoi.processes", str(place)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True,
         )  # fmt: skip
     try:
         yield launcher
     finally:
         if launcher.poll() is None:
-            with suppress(ProcessLookupError):
-                os.killpg(launcher.pid, signal.SIGTERM)
-            try:
-                launcher.wait(10)
-            except subprocess.TimeoutExpired:
-                os.killpg(launcher.pid, signal.SIGKILL)
-                launcher.wait()
-
-
-def _tell_ranks(place: Path, count: int) -> bool:
-    """Ask every rank to save and leave; False until all have started. Not the launcher: it would not wait for them."""
-    files = list(place.glob("rank-*.pid"))
-    if len(files) < count:
-        return False
-    for file in files:
-        with suppress(ProcessLookupError, ValueError):
-            os.kill(int(file.read_text(encoding="ascii")), signal.SIGTERM)
-    return True
+            launcher.kill()
+            launcher.wait()
 
 
 def _failure(place: Path, code: int) -> Exception:

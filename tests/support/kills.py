@@ -40,9 +40,12 @@ class Victim:
         self.whole = self._folder("whole")
         self._start(self.whole).join()  # the server's imports
         self.whole = self._folder("again")
-        began = time.monotonic()
-        self._start(self.whole).join()
-        self.seconds = time.monotonic() - began
+        process, began, trains = self._start(self.whole), time.monotonic(), 0.0
+        while process.is_alive():
+            trains = trains or (time.monotonic() if _trains(self.whole / ".work") else 0.0)
+            time.sleep(0.002)
+        assert process.exitcode == 0
+        self.starting, self.training = trains - began, time.monotonic() - trains
 
     def killed(self, name: str, moment: Moment) -> str:
         """Kill a fresh run once, at the moment, and finish it. Returns what it was doing; its bytes are compared."""
@@ -74,12 +77,25 @@ class Victim:
         return process
 
 
-def random_moments(count: int, seconds: float) -> Iterator[Moment]:
-    """One in each of `count` equal stretches of the run's time."""
+def random_moments(count: int, victim: Victim) -> Iterator[Moment]:
+    """One before the first step, the others each in its own stretch of the time after it."""
     draw = random.Random(0)
-    for part in range(count):
-        at = (part + draw.random()) / count * seconds
-        yield lambda _, elapsed, at=at: elapsed >= at
+    start = draw.random() * victim.starting
+    yield lambda _, elapsed: elapsed >= start
+    for part in range(count - 1):
+        yield after((part + draw.random()) / (count - 1) * victim.training)
+
+
+def after(seconds: float) -> Moment:
+    """So long after training has begun."""
+    began = list[float]()
+
+    def moment(work: Path, elapsed: float) -> bool:
+        if not began and _trains(work):
+            began.append(elapsed)
+        return bool(began) and elapsed - began[0] >= seconds
+
+    return moment
 
 
 def saving_checkpoint(number: int) -> Moment:
@@ -104,11 +120,16 @@ def digest(folder: Path) -> dict[str, str]:
     return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files if f.is_file()}
 
 
+def _trains(work: Path) -> bool:
+    """Whether the first validation is over."""
+    return any(work.rglob("best-*"))
+
+
 def _doing(work: Path) -> str:
     if unmarked(work):
         return "saving a checkpoint"
     if any(work.rglob("partial-best")):
         return "saving the best policy"
-    if not any(work.rglob("best-*")):
+    if not _trains(work):
         return "starting"
     return "training" if any(work.rglob(COMPLETE)) else "training before the first checkpoint"

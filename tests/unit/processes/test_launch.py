@@ -104,8 +104,14 @@ def gone(pid: int) -> bool:
 
 
 @pytest.mark.slow
-def test_a_signal_lets_every_rank_save_and_the_job_leaves_with_75(tmp_path: Path) -> None:
-    parent, work, _ = lingering(tmp_path)
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_a_signal_lets_every_rank_save_and_the_job_leaves_with_75(tmp_path: Path, everywhere: bool) -> None:
+    """everywhere: as Slurm does, which signals all processes of a job at once, launcher and ranks among them."""
+    parent, work, ranks = lingering(tmp_path)
+    if everywhere:
+        launcher = int(Path(f"/proc/{ranks[0]}/stat").read_text().rpartition(")")[2].split()[1])
+        for pid in (launcher, *ranks):
+            os.kill(pid, signal.SIGTERM)
     parent.send_signal(signal.SIGTERM)
     assert parent.wait(60) == 75
     assert {file.name for file in work.glob("saved-*")} == {"saved-0", "saved-1"}

@@ -4,7 +4,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from kills import Victim, random_moments, saving_best, saving_checkpoint
+from kills import Victim, after, random_moments, saving_best, saving_checkpoint
 
 from refinepoi.sft.stage import train_sft
 
@@ -20,12 +20,12 @@ def test_killed_while_a_checkpoint_is_written(victim: Victim) -> None:
 
 
 def test_killed_in_the_middle(victim: Victim) -> None:
-    assert victim.killed("middle", lambda _, elapsed: elapsed > victim.seconds / 2) != "finished"
+    assert victim.killed("middle", after(victim.training / 2)) != "finished"
 
 
 @pytest.mark.slow
 def test_killed_at_ten_random_moments(victim: Victim, record_property: Any) -> None:
-    moments = random_moments(10, victim.seconds)
+    moments = random_moments(10, victim)
     doing = Counter(victim.killed(f"random-{n}", moment) for n, moment in enumerate(moments))
     record_property("doing", dict(doing))
     print(dict(doing))
