@@ -24,7 +24,7 @@ from refinepoi.core.stage import Artifact, Stage, Storable
 from refinepoi.core.store import Store
 from refinepoi.dataset.stage import make_trajectories
 from refinepoi.encoder.stage import train_encoder
-from refinepoi.evaluation.stage import predict, score
+from refinepoi.evaluation.stage import predict, score, score_baselines
 from refinepoi.evidence.stage import count_evidence
 from refinepoi.experiment import Experiment
 from refinepoi.features.stage import make_features
@@ -115,6 +115,13 @@ class Pipeline:
     def baselines(self) -> Artifact[Predictions]:
         """What counting alone reaches: popularity, habits, log-linear counters."""
         return self._get("baselines", rank_by_counting, self.spec.baseline, self.evidence, self.trajectories)
+
+    @cached_property
+    def baseline_metrics(self) -> Artifact[Metrics]:
+        """The table of the baselines alone: what a language model has to beat, in minutes."""
+        scoring = self.spec.evaluation.scoring
+        inputs = self.baselines, self.trajectories, self.evidence
+        return self._get("baseline_metrics", score_baselines, scoring, *inputs)
 
     @cached_property
     def metrics(self) -> Artifact[Metrics]:

@@ -14,6 +14,7 @@ GOALS = {
     "policy": "language model after GRPO",
     "predictions": "ranked lists of the policy",
     "baselines": "ranked lists of the counters",
+    "baseline_metrics": "the table of the rankers that count or boost, without a language model",
     "metrics": "the table: everything",
     "dashboard": "no artifact: the W&B workspace and report of tracking.project, with the panels to compare runs by",
     "report": "no artifact: a page and tables that compare finished runs, report.runs=[FOLDER,...]",

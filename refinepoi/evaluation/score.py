@@ -38,11 +38,15 @@ class Method:
 def gather(policy: Predictions, warm_start: Predictions, baselines: Predictions) -> dict[str, Method]:
     """All methods of a run by name: policy, warm_start, then the baselines in their order."""
     methods = {"policy": Method(policy, "model"), "warm_start": Method(warm_start, "model")}
-    for name in baselines.ranks["method"].unique(maintain_order=True):
-        if name in methods:
-            raise UserError(f"baseline: a ranker is called {name!r}, which names a model in the table; rename it")
-        methods[name] = Method(baselines, name)
-    return methods
+    rankers = baselines_of(baselines)
+    if taken := [name for name in rankers if name in methods]:
+        raise UserError(f"baseline: a ranker is called {taken[0]!r}, which names a model in the table; rename it")
+    return methods | rankers
+
+
+def baselines_of(baselines: Predictions) -> dict[str, Method]:
+    """The baselines by name, in their order."""
+    return {name: Method(baselines, name) for name in baselines.ranks["method"].unique(maintain_order=True)}
 
 
 def score_all(
@@ -123,8 +127,9 @@ def _score_split(
     if split == "test":
         found = find_strata(trajectories, rows, history, spec.strata)
         strata = {name: _score_stratum(samples, stratum) for name, stratum in found.items()}
-    others = [name for name in spec.against if name in methods]
-    return {"samples": len(rows), "methods": table, "paired": samples.paired("policy", others), "strata": strata}
+    judged = "policy" if "policy" in methods else list(methods)[-1]  # of baselines alone the fullest
+    others = [name for name in spec.against if name in methods and name != judged]
+    return {"samples": len(rows), "methods": table, "paired": samples.paired(judged, others), "strata": strata}
 
 
 def _score_stratum(samples: "Samples", stratum: Stratum) -> dict[str, Any]:
