@@ -30,7 +30,7 @@ from refinepoi.core.store import Store
 from refinepoi.dataset.stage import make_trajectories
 from refinepoi.encoder.stage import train_encoder
 from refinepoi.ensemble.stage import mix_rankers
-from refinepoi.evaluation.stage import predict, score
+from refinepoi.evaluation.stage import predict, score, score_baselines
 from refinepoi.evidence.stage import count_evidence
 from refinepoi.experiment import Experiment
 from refinepoi.export.stage import export_policy
@@ -138,6 +138,13 @@ class Pipeline:
     def baselines(self) -> Artifact[Predictions]:
         """What counting alone reaches: popularity, habits, log-linear counters."""
         return self._get("baselines", rank_by_counting, self.spec.baseline, self.evidence, self.trajectories)
+
+    @cached_property
+    def baseline_metrics(self) -> Artifact[Metrics]:
+        """The table of the baselines alone: what a language model has to beat, in minutes."""
+        scoring = self.spec.evaluation.scoring
+        inputs = self.baselines, self.trajectories, self.evidence
+        return self._get("baseline_metrics", score_baselines, scoring, *inputs)
 
     @cached_property
     def ensemble(self) -> Artifact[Predictions]:

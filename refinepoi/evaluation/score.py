@@ -39,11 +39,16 @@ def gather(policy: Predictions, warm_start: Predictions, *others: Predictions) -
     """All methods of a run by name: policy, warm_start, then the other rankers in their order."""
     methods = {"policy": Method(policy, "model"), "warm_start": Method(warm_start, "model")}
     for predictions in others:
-        for name in predictions.ranks["method"].unique(maintain_order=True):
-            if name in methods:
-                raise UserError(f"baseline: a ranker is called {name!r}, a name that the table has already; rename it")
-            methods[name] = Method(predictions, name)
+        rankers = rankers_of(predictions)
+        if taken := [name for name in rankers if name in methods]:
+            raise UserError(f"baseline: a ranker is called {taken[0]!r}, a name that the table has already; rename it")
+        methods |= rankers
     return methods
+
+
+def rankers_of(predictions: Predictions) -> dict[str, Method]:
+    """All that made predictions, by name, in their order."""
+    return {name: Method(predictions, name) for name in predictions.ranks["method"].unique(maintain_order=True)}
 
 
 def score_all(
@@ -124,8 +129,9 @@ def _score_split(
     if split == "test":
         found = find_strata(trajectories, rows, history, spec.strata)
         strata = {name: _score_stratum(samples, stratum) for name, stratum in found.items()}
-    others = [name for name in spec.against if name in methods]
-    return {"samples": len(rows), "methods": table, "paired": samples.paired("policy", others), "strata": strata}
+    judged = "policy" if "policy" in methods else list(methods)[-1]  # of baselines alone the fullest
+    others = [name for name in spec.against if name in methods and name != judged]
+    return {"samples": len(rows), "methods": table, "paired": samples.paired(judged, others), "strata": strata}
 
 
 def _score_stratum(samples: "Samples", stratum: Stratum) -> dict[str, Any]:

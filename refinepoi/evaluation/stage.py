@@ -1,4 +1,5 @@
-"""`predict`: a policy's lists for every validation and test query. `score`: the table of all methods of a run."""
+"""`predict`: a policy's lists for every validation and test query. `score`: the table of all methods of a run;
+`score_baselines`: the same without a policy."""
 
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.metrics import Metrics
@@ -38,3 +39,16 @@ def score(
 
     methods = gather(policy.load(), warm_start.load(), *(other.load() for other in others))
     Metrics(score_all(methods, trajectories.load(), evidence.load(), spec)).save(context.folder)
+
+
+@stage(version=1, makes=Metrics, name="score_baselines")
+def score_baselines(
+    context: Context,
+    spec: ScoringSpec,
+    baselines: Artifact[Predictions],
+    trajectories: Artifact[Trajectories],
+    evidence: Artifact[Evidence],
+) -> None:
+    from refinepoi.evaluation.score import rankers_of, score_all
+
+    Metrics(score_all(rankers_of(baselines.load()), trajectories.load(), evidence.load(), spec)).save(context.folder)

@@ -52,6 +52,8 @@ def write_run_folder(folder: Path, pipeline: Pipeline, tracker: Tracker) -> dict
             tracker.image("curves", pictures / "curves.png")
     _write_json(folder / MANIFESTS, manifests)
     tracker.summary({f"store/{name}": record["key"] for name, record in records.items()})
+    if pipeline.spec.goal == "baseline_metrics":
+        return _baselines(folder, pipeline.baseline_metrics.load().content | {"stages": records})
     if pipeline.spec.goal != "metrics":
         _write_json(folder / "stages.json", records)
         asked = {"semantic_ids": _quality, "prompts": _examples, "recommend": _answers}.get(pipeline.spec.goal)
@@ -71,6 +73,18 @@ def write_run_folder(folder: Path, pipeline: Pipeline, tracker: Tracker) -> dict
     columns, rows = _strata_rows(content)
     tracker.table("strata", columns, rows)
     return {"objective": validation["MRR"], "metrics": numbers, "table": table}
+
+
+def _baselines(folder: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """metrics.json and the table, for the last ranker, the fullest."""
+    from refinepoi.evaluation.table import metrics_table
+
+    _write_json(folder / "metrics.json", content)
+    table = metrics_table(content)
+    (folder / "table.md").write_text(f"{table}\n", encoding="utf-8")
+    last = list(content["methods"])[-1]
+    numbers = {k: v for k, v in content["methods"][last].items() if isinstance(v, int | float)}
+    return {"objective": content["validation"]["methods"][last]["MRR"], "metrics": numbers, "table": table}
 
 
 def _with_intervals(prefix: str, values: dict[str, Any]) -> dict[str, float]:

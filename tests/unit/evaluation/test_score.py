@@ -13,7 +13,7 @@ from refinepoi.artifacts.metrics import Metrics
 from refinepoi.artifacts.predictions import RANKS, TABLE, Predictions
 from refinepoi.artifacts.trajectories import QUERIES, Trajectories
 from refinepoi.core.errors import UserError
-from refinepoi.evaluation.score import Method, gather, list_faults, score_all, worth
+from refinepoi.evaluation.score import Method, gather, list_faults, rankers_of, score_all, worth
 from refinepoi.evaluation.spec import ScoringSpec, StrataSpec
 
 POIS = 40
@@ -205,3 +205,11 @@ def test_a_baseline_cannot_take_a_models_name() -> None:
     policy = predictions(model=by_query(TEST))
     with pytest.raises(UserError, match="'policy'"):
         gather(policy, policy, predictions(policy=by_query(TEST)))
+
+
+def test_baselines_alone_are_scored_as_beside_a_policy(content: dict) -> None:
+    counters = predictions(counters_e=by_query([1, 25, 4, 12.5, 1, 6, 10, 3]), popularity=by_query([1] * 8))
+    alone = score_all(rankers_of(counters), world(), evidence(11), SPEC)
+    assert alone["methods"] == {name: content["methods"][name] for name in ("counters_e", "popularity")}
+    assert list(alone["paired"]) == ["popularity - counters_e"]
+    assert alone["paired"]["popularity - counters_e"]["Acc@1"]["difference"] == pytest.approx(1 - 2 / 8)
