@@ -16,9 +16,9 @@ from refinepoi.core.spec import Spec, grid_shape
 from refinepoi.core.stage import Artifact
 from refinepoi.core.store import MANIFEST
 from refinepoi.experiment import Experiment
+from refinepoi.model.size import Shape, Size, size_of
 
 BASE_MB = 700.0  # the process with torch and transformers loaded
-BYTES_A_PARAMETER = 16  # weight, gradient, two moments of AdamW, in float32
 FLOPS_A_SECOND = 2e10  # of a small model on two CPU cores
 SECONDS_A_CHECKIN = {
     "make_trajectories": 2e-5,
@@ -119,15 +119,22 @@ def _work(specs: list[dict[str, Any]]) -> float:
 
 def parameters(model: dict[str, Any]) -> float:
     """Number of weights of a decoder from scratch, from its settings."""
-    hidden, heads = model["hidden"], model["heads"]
-    attention = 2 * hidden * hidden * (1 + model["kv_heads"] / heads)
-    return model["layers"] * (attention + 3 * hidden * model["intermediate"]) + VOCABULARY * hidden
+    hidden, keys = model["hidden"], model["hidden"] * model["kv_heads"] // model["heads"]
+    return Shape(hidden, model["layers"], hidden, keys, model["intermediate"], VOCABULARY, model["tie"]).total
+
+
+def model_size(experiment: Experiment) -> Size:
+    """Of the language model; an unknown one counts as 1 B weights."""
+    levels = getattr(experiment.quantizer, "levels", ())
+    cells = sum(height * width for height, width in map(grid_shape, levels))
+    return size_of(experiment.model, cells, VOCABULARY) or Size(1e9, 1e9, 4e9, 1.6e10)
 
 
 def _rule_of_thumb(stage: str, experiment: Experiment) -> Cost:
     checkins = _checkins(experiment)
     model, prompt = experiment.model.model_dump(mode="json"), experiment.prompt.model_dump(mode="json")
-    weights = parameters(model) if "hidden" in model else _weights_on_disk(model) / 2
+    size = model_size(experiment)
+    weights = size.total
     answer = prompt["list_length"] * 2
     length = min(prompt["budget"], 8 + 4 * prompt["memory"]["visits"] + prompt.get("candidates", 0) * 8) + answer
     memory = BASE_MB
@@ -137,7 +144,7 @@ def _rule_of_thumb(stage: str, experiment: Experiment) -> Cost:
         activations = (
             experiment.runtime.micro_batch * length * (20 * model.get("hidden", 2048) * model.get("layers", 24))
         )
-        memory += (BYTES_A_PARAMETER * weights + 4 * activations) / (1 << 20)
+        memory += (size.training_bytes + 4 * activations) / (1 << 20)
     if stage == "train_sft" and experiment.sft.kind == "train":
         tokens = 0.75 * checkins * length * (experiment.sft.answers.epochs + experiment.sft.lists.epochs)
     elif stage == "train_grpo" and experiment.grpo.kind == "train":
@@ -159,8 +166,3 @@ def _checkins(experiment: Experiment) -> float:
     files = experiment.dataset.files() if hasattr(experiment.dataset, "files") else []
     size = sum(f.stat().st_size * (5 if f.suffix in (".gz", ".zip") else 1) for f in files if f.exists())
     return max(size / 120, 1000.0)
-
-
-def _weights_on_disk(model: dict[str, Any]) -> float:
-    folder = Path(str(model.get("path", "")))
-    return float(sum(file.stat().st_size for file in folder.glob("*.safetensors"))) if folder.is_dir() else 1e9

@@ -15,7 +15,7 @@ from refinepoi.core.stage import Artifact, Stage, Storable
 from refinepoi.core.store import MANIFEST, Store, artifact_key
 from refinepoi.experiment import Experiment
 from refinepoi.launching.composition import Job
-from refinepoi.launching.cost import Cost, estimate
+from refinepoi.launching.cost import Cost, estimate, model_size
 from refinepoi.pipeline import Pipeline
 
 T = TypeVar("T", bound=Storable)
@@ -125,6 +125,8 @@ def plan_table(plan: Plan, enumerated: bool = True) -> str:
         lines = ["points are drawn as results come in; one of them, with the settings before any draw:"]
     for overrides, same in plan.dropped:
         lines.append(f"  dropped: {overrides} comes to the same as job {same}")
+    trained = [job.experiment for job, row in zip(plan.jobs, cells, strict=True) if "warm_start" in row]
+    lines += dict.fromkeys(_model(experiment) for experiment in trained)
     head = "for all jobs" if len(plan.jobs) > 1 else "artifact"
     lines += ["", f"{head:<24}{'':<7} {'time':>9} {'tokens':>9} {'memory':>9}"]
     lines += [_line(cells[0][name]) for name in common]
@@ -143,6 +145,14 @@ def plan_table(plan: Plan, enumerated: bool = True) -> str:
     lines += ["", f"altogether about {_time(total)} one job after another" + (
         "; ~ marks rules of thumb, for stages this store has not built before" if guess else "")]  # fmt: skip
     return "\n".join(lines)
+
+
+def _model(experiment: Experiment) -> str:
+    spec, size = experiment.model, model_size(experiment)
+    name = f"{spec.architecture} from scratch" if spec.kind == "scratch" else spec.path or f"{spec.name}"
+    training = f"{size.training_bytes / 1e9:.1f} GB for training besides activations"
+    policy = f"{size.policy_bytes / 1e6:.0f} MB a policy"
+    return f"model: {name}, {_big(size.total)} weights, {_big(size.trained)} trained, {policy}, {training}"
 
 
 def _line(step: Step) -> str:

@@ -1,5 +1,6 @@
 """A pretrained causal LM with rows for the semantic-ID tokens. No code of its folder is run; safetensors only."""
 
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from refinepoi.model.source import Base, require_weights
 from refinepoi.model.spec import PretrainedModel
 from refinepoi.model.tokenizer import id_token_numbers, prepare_foreign
 
+log = logging.getLogger("refinepoi")
 COMPUTE = torch.bfloat16  # in which 4-bit weights are unpacked and multiplied
 OFFLINE = {"local_files_only": True, "trust_remote_code": False}
 
@@ -24,6 +26,11 @@ def build_pretrained(
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, Base]:
     """Model, tokenizer, and what an adapter must know of the model."""
     base, folder = Base.of(spec.name, spec.revision, spec.path, 4 if spec.training.kind == "qlora" else 32)
+    if not spec.pinned:
+        log.warning(
+            "model.revision: %s moves; today it is %s, and with model.revision=%s it stays that",
+            spec.revision, base.revision, base.revision,
+        )  # fmt: skip
     model, tokenizer = read_model(folder, base.bits, "model.path"), read_tokenizer(folder, "model.path")
     known = len(tokenizer)
     prepare_foreign(tokenizer, prompts.id_tokens, str(folder))

@@ -92,6 +92,18 @@ def test_costs_follow_the_work(here: Path) -> None:
     cost._manifests.cache_clear()
 
 
+def test_the_plan_says_how_large_the_model_is(here: Path) -> None:
+    (here / "model").mkdir()
+    config = {
+        "hidden_size": 1024, "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8,
+        "head_dim": 128, "intermediate_size": 3072, "vocab_size": 151936, "tie_word_embeddings": True,
+    }  # fmt: skip
+    (here / "model" / "config.json").write_text(json.dumps(config))
+    text = plan_table(launch("model=local", f"model.path={here}/model", "goal=warm_start"))
+    assert f"model: {here}/model, 606.2 M weights, 10.2 M trained, 41 MB a policy, 2.5 GB for training" in text
+    assert "model:" not in plan_table(launch("goal=semantic_ids"))
+
+
 def test_parameters_of_a_model_are_counted() -> None:
     import torch
     from transformers import LlamaConfig, LlamaForCausalLM

@@ -48,6 +48,14 @@ def test_policies_name_the_commit_of_their_base(
     assert str(tmp_path) not in (tmp_path / "policy" / "adapter_config.json").read_text()
 
 
+def test_a_branch_is_named_by_its_commit(
+    cached: Path, prompts: Prompts, semantic_ids: SemanticIds, caplog: pytest.LogCaptureFixture
+) -> None:
+    lm = build(pretrained(None, name="some/model", revision="main"), prompts, semantic_ids)
+    assert lm.base is not None and lm.base.revision == COMMIT
+    assert f"model.revision: main moves; today it is {COMMIT}, and with model.revision={COMMIT}" in caplog.text
+
+
 def test_half_a_download_is_not_taken(cached: Path) -> None:
     (cached / "model.safetensors").unlink()
     assert not is_whole(cached)
