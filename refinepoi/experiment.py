@@ -34,6 +34,7 @@ from refinepoi.ranker.spec import SCORES, RankerSpec
 from refinepoi.recommend.spec import RecommendSpec
 from refinepoi.report.spec import ReportSpec
 from refinepoi.reward.spec import RewardSpec
+from refinepoi.sequence.spec import SequenceSpec
 from refinepoi.sft.spec import SftSpec
 
 
@@ -63,6 +64,7 @@ class Experiment(Spec):
     grpo: GrpoSpec
     baseline: BaselineSpec
     ensemble: EnsembleSpec
+    sequence: SequenceSpec
     evaluation: EvaluationSpec
     export: ExportSpec
     recommend: RecommendSpec
@@ -121,6 +123,8 @@ class Experiment(Spec):
             found.append("grpo: off, but goal=reward_report samples as GRPO would; give grpo=default or another option")
         if self.profile.kind != "off" and self.prompt.kind != "question":
             found.append(f"profile: prompt={self.prompt.kind} has no place for it; use prompt=question or profile=off")
+        if self.goal == "sequence" and self.sequence.kind == "off":
+            found.append("sequence: off, but goal=sequence trains one; give sequence=sasrec or sequence=gru")
         if self.goal == "recommend" and not self.recommend.input:
             found.append("recommend.input: goal=recommend answers for a table of visits; give recommend.input=FILE.csv")
         if self.goal == "report" and not self.report.runs:

@@ -42,6 +42,7 @@ from refinepoi.quantizer.stage import quantize
 from refinepoi.ranker.stage import rank_candidates
 from refinepoi.recommend.run import Handles
 from refinepoi.recommend.stage import recommend_places
+from refinepoi.sequence.stage import train_sequence
 from refinepoi.sft.stage import train_sft
 
 T = TypeVar("T", bound=Storable)
@@ -143,7 +144,7 @@ class Pipeline:
     def baseline_metrics(self) -> Artifact[Metrics]:
         """The table of the baselines alone: what a language model has to beat, in minutes."""
         scoring = self.spec.evaluation.scoring
-        inputs = self.baselines, self.trajectories, self.evidence
+        inputs = self.trajectories, self.evidence, *self.rankers
         return self._get("baseline_metrics", score_baselines, scoring, *inputs)
 
     @cached_property
@@ -156,7 +157,17 @@ class Pipeline:
     def compared(self) -> tuple[Artifact[Predictions], ...]:
         """What stands in one table: the policy, the warm start, then all other rankers."""
         mixed = () if self.spec.ensemble.kind == "off" else (self.ensemble,)
-        return self.predictions, self.warm_start_predictions, *mixed, self.baselines
+        return self.predictions, self.warm_start_predictions, *mixed, *self.rankers
+
+    @cached_property
+    def sequence(self) -> Artifact[Predictions]:
+        """What a sequence model over visits reaches: SASRec or a GRU."""
+        return self._get("sequence", train_sequence, self.spec.sequence, self.evidence, self.trajectories)
+
+    @property
+    def rankers(self) -> tuple[Artifact[Predictions], ...]:
+        """Whatever ranks without a language model."""
+        return (self.baselines,) if self.spec.sequence.kind == "off" else (self.baselines, self.sequence)
 
     @cached_property
     def metrics(self) -> Artifact[Metrics]:

@@ -17,6 +17,7 @@ GOALS = {
     "predictions": "ranked lists of the policy",
     "baselines": "ranked lists of the counters",
     "baseline_metrics": "the table of the rankers that count or boost, without a language model",
+    "sequence": "ranked lists of a sequence model (sequence=sasrec or gru)",
     "metrics": "the table: everything",
     "export": "the policy as a folder that transformers and vLLM load, with model card, ID table and example",
     "recommend": "next places for the people of recommend.input=FILE.csv: table, JSON, CSV and a map page",

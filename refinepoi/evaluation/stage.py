@@ -45,10 +45,11 @@ def score(
 def score_baselines(
     context: Context,
     spec: ScoringSpec,
-    baselines: Artifact[Predictions],
     trajectories: Artifact[Trajectories],
     evidence: Artifact[Evidence],
+    *rankers: Artifact[Predictions],
 ) -> None:
     from refinepoi.evaluation.score import rankers_of, score_all
 
-    Metrics(score_all(rankers_of(baselines.load()), trajectories.load(), evidence.load(), spec)).save(context.folder)
+    methods = {name: method for ranker in rankers for name, method in rankers_of(ranker.load()).items()}
+    Metrics(score_all(methods, trajectories.load(), evidence.load(), spec)).save(context.folder)

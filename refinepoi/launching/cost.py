@@ -28,6 +28,7 @@ SECONDS_A_CHECKIN = {
     "quantize": 2e-5,
     "write_prompts": 1e-4,
     "rank_by_counting": 3e-4,
+    "train_sequence": 2e-3,
     "score": 5e-5,
 }
 VOCABULARY = 700  # words and ID tokens of a model from scratch with two 16x16 levels
@@ -110,7 +111,7 @@ def _work(specs: list[dict[str, Any]]) -> float:
             work *= spec["epochs"]
         if "levels" in spec and isinstance(spec["levels"], list):
             work *= sum(h * w for h, w in map(grid_shape, spec["levels"]))
-        if "hidden" in spec and "layers" in spec:
+        if "kv_heads" in spec:  # a language model from scratch
             work *= parameters(spec)
         if isinstance(spec.get("city"), dict):
             work *= spec["city"]["users"] * spec["city"]["days"]
