@@ -27,13 +27,13 @@ import torch
 
 from refinepoi.artifacts import prompts as tables
 from refinepoi.artifacts.prompts import Prompts
-from refinepoi.core.runtime import Runtime
+from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.core.seeding import seed_torch
-from refinepoi.core.spec import Spec
 from refinepoi.core.stage import Context
 from refinepoi.core.tracking import StageLog
+from refinepoi.experiment import Experiment
+from refinepoi.launching.composition import check
 from refinepoi.model.load import LanguageModel, build
-from refinepoi.model.spec import ScratchModel
 from refinepoi.sft.data import Collator, Examples, plan_batches
 from refinepoi.sft.loss import answer_loss
 from refinepoi.sft.spec import TrainSft
@@ -45,6 +45,7 @@ from refinepoi.training.watch import Memory, Rhythm, Watch
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "sft.json"
 STEPS, ROUNDS, BATCH = 20, 5, 16
+PLACES = SemanticIds(np.arange(4, dtype=np.int32).reshape(4, 1), ((2, 2),), "nearest_free")
 WORDS, PROMPT, ANSWER = 400, (120, 200), 21
 """Vocabulary, shortest and longest prompt, length of an answer: what evidence prompts of the city come to."""
 
@@ -66,15 +67,18 @@ def main() -> None:
 
 
 def measure(name: str, most: int) -> dict[str, Any]:
-    spec = option(TrainSft, "sft", "default", patience=0)
-    model_spec, examples = option(ScratchModel, "model", name), synthetic()
+    composed = check([f"model={name}", "runtime.device=cpu", "runtime.progress=false"], multirun=False)
+    settled = composed.jobs[0].experiment
+    spec, model_spec, examples = settled.sft, settled.model, synthetic()
+    if not isinstance(spec, TrainSft):
+        raise TypeError("sft=default trains")
     plan = plan_batches(examples.lengths(), BATCH, 99, 0, "benchmark")[:STEPS]
     ours, bare, losses = [], [], {}
     for _ in range(ROUNDS):
-        language = build(model_spec, prompts())
-        seconds, losses["ours"] = run_ours(language, spec, Parts(plan, Collator(examples, 0), most))
+        language = build(model_spec, prompts(), PLACES)
+        seconds, losses["ours"] = run_ours(language, settled, Parts(plan, Collator(examples, 0), most))
         ours.append(seconds)
-        language = build(model_spec, prompts())
+        language = build(model_spec, prompts(), PLACES)
         seconds, losses["bare"] = run_bare(language, spec, Parts(plan, Collator(examples, 0), most))
         bare.append(seconds)
     tokens = int(examples.lengths()[np.concatenate(plan)].sum())
@@ -90,11 +94,11 @@ def measure(name: str, most: int) -> dict[str, Any]:
     }
 
 
-def run_ours(language: LanguageModel, spec: TrainSft, parts: Parts) -> tuple[float, float]:
+def run_ours(language: LanguageModel, settled: Experiment, parts: Parts) -> tuple[float, float]:
     """CPU seconds of the training loop, and the mean loss of the last logged steps."""
     with tempfile.TemporaryDirectory() as name:
-        runtime = option(Runtime, "runtime", "default", device="cpu", progress=False)
-        context = Context(Path(name), runtime, StageLog("train_sft"), "train_sft")
+        spec: Any = settled.sft
+        context = Context(Path(name), settled.runtime, StageLog("train_sft"), "train_sft")
         steps = len(parts.plan)
         rhythm = Rhythm(steps, 10**9, 10**9)
         memory = Memory(validation=[{"step": 0}])  # as after the first validation
@@ -157,19 +161,7 @@ def synthetic() -> Examples:
 def prompts() -> Prompts:
     table, streams = pl.DataFrame(schema=tables.TABLE), pl.DataFrame(schema=tables.STREAMS)
     facts = {"budget": PROMPT[1], "longest_answer": ANSWER}
-    return Prompts(table, streams, tuple(f"w{i:03}" for i in range(WORDS)), (), 10, facts)
-
-
-def yaml_option(group: str, name: str) -> dict[str, Any]:
-    import yaml
-
-    values: dict[str, Any] = yaml.safe_load((ROOT / "conf" / group / f"{name}.yaml").read_text(encoding="utf-8"))
-    return values
-
-
-def option(spec: type[Spec], group: str, name: str, **changes: Any) -> Any:
-    values = {k: 0 if v == "${seed}" else v for k, v in yaml_option(group, name).items()}
-    return spec.model_validate_json(json.dumps({**values, **changes}))
+    return Prompts(table, streams, tuple(f"w{i:03}" for i in range(WORDS)), PLACES.tokens, 10, facts)
 
 
 if __name__ == "__main__":
