@@ -5,9 +5,9 @@
 
 Ours is `AnswerTrainer` as the stage builds it, with the `Watch` that logs every 10 steps (validation and checkpoints
 outside the timed steps: a bare loop has none). The bare loop reads the same collated parts in the same order: forward,
-our loss, backward, clip, AdamW, schedule, and nothing else; it does not even collate. Both take STEPS optimizer steps
-from the same weights, one after the other, ROUNDS times; the cost is the least process time (CPU seconds, one thread),
-and both end with the same losses. Writes benchmarks/results/sft.json.
+our loss, backward, clip, AdamW, schedule, and nothing else; it does not even collate. Both take the same steps from the
+same weights, one after the other, ROUNDS times. The cost of a step is its least process time (CPU seconds, one thread)
+over the rounds, the first WARM steps left out; both end with the same losses. Writes benchmarks/results/sft.json.
 """
 
 import argparse
@@ -22,18 +22,19 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 import torch
 
 from refinepoi.artifacts import prompts as tables
 from refinepoi.artifacts.prompts import Prompts
-from refinepoi.core.runtime import Runtime
+from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.core.seeding import seed_torch
-from refinepoi.core.spec import Spec
 from refinepoi.core.stage import Context
 from refinepoi.core.tracking import StageLog
+from refinepoi.experiment import Experiment
+from refinepoi.launching.composition import check
 from refinepoi.model.load import LanguageModel, build
-from refinepoi.model.spec import ScratchModel
 from refinepoi.sft.data import Collator, Examples, plan_batches
 from refinepoi.sft.loss import answer_loss
 from refinepoi.sft.spec import TrainSft
@@ -44,7 +45,9 @@ from refinepoi.training.watch import Memory, Rhythm, Watch
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "sft.json"
-STEPS, ROUNDS, BATCH = 20, 5, 16
+STEPS, WARM, ROUNDS, BATCH = 12, 2, 4, 16
+Seconds = npt.NDArray[np.float64]
+PLACES = SemanticIds(np.arange(4, dtype=np.int32).reshape(4, 1), ((2, 2),), "nearest_free")
 WORDS, PROMPT, ANSWER = 400, (120, 200), 21
 """Vocabulary, shortest and longest prompt, length of an answer: what evidence prompts of the city come to."""
 
@@ -66,58 +69,64 @@ def main() -> None:
 
 
 def measure(name: str, most: int) -> dict[str, Any]:
-    spec = option(TrainSft, "sft", "default", patience=0)
-    model_spec, examples = option(ScratchModel, "model", name), synthetic()
+    composed = check([f"model={name}", "runtime.device=cpu", "runtime.progress=false"], multirun=False)
+    settled = composed.jobs[0].experiment
+    spec, model_spec, examples = settled.sft, settled.model, synthetic()
+    if not isinstance(spec, TrainSft):
+        raise TypeError("sft=default trains")
     plan = plan_batches(examples.lengths(), BATCH, 99, 0, "benchmark")[:STEPS]
     ours, bare, losses = [], [], {}
     for _ in range(ROUNDS):
-        language = build(model_spec, prompts())
-        seconds, losses["ours"] = run_ours(language, spec, Parts(plan, Collator(examples, 0), most))
+        language = build(model_spec, prompts(), PLACES)
+        seconds, losses["ours"] = run_ours(language, settled, Parts(plan, Collator(examples, 0), most))
         ours.append(seconds)
-        language = build(model_spec, prompts())
+        language = build(model_spec, prompts(), PLACES)
         seconds, losses["bare"] = run_bare(language, spec, Parts(plan, Collator(examples, 0), most))
         bare.append(seconds)
-    tokens = int(examples.lengths()[np.concatenate(plan)].sum())
+    tokens = int(examples.lengths()[np.concatenate(plan[WARM:])].sum())
+    ours_s, bare_s = (float(np.min(rounds, axis=0)[WARM:].sum()) for rounds in (ours, bare))
+    steps = STEPS - WARM
     return {
         "model": name,
         "parameters": sum(p.numel() for p in language.model.parameters()),
         "micro_batch": most,
-        "ours_ms_per_step": round(1e3 * min(ours) / STEPS, 1),
-        "bare_ms_per_step": round(1e3 * min(bare) / STEPS, 1),
-        "ratio": round(min(ours) / min(bare), 3),
-        "tokens_per_cpu_second": round(tokens / min(ours)),
+        "ours_ms_per_step": round(1e3 * ours_s / steps, 1),
+        "bare_ms_per_step": round(1e3 * bare_s / steps, 1),
+        "ratio": round(ours_s / bare_s, 3),
+        "tokens_per_cpu_second": round(tokens / ours_s),
         "loss_difference": abs(losses["ours"] - losses["bare"]),
     }
 
 
-def run_ours(language: LanguageModel, spec: TrainSft, parts: Parts) -> tuple[float, float]:
-    """CPU seconds of the training loop, and the mean loss of the last logged steps."""
+def run_ours(language: LanguageModel, settled: Experiment, parts: Parts) -> tuple[Seconds, float]:
+    """CPU seconds of each step, and the mean loss of the first logged steps."""
     with tempfile.TemporaryDirectory() as name:
-        runtime = option(Runtime, "runtime", "default", device="cpu", progress=False)
-        context = Context(Path(name), runtime, StageLog("train_sft"), "train_sft")
+        spec: Any = settled.sft
+        context = Context(Path(name), settled.runtime, StageLog("train_sft"), "train_sft")
         steps = len(parts.plan)
         rhythm = Rhythm(steps, 10**9, 10**9)
         memory = Memory(validation=[{"step": 0}])  # as after the first validation
         watch = Watch(context, Path(name), rhythm, Unasked(), lambda _: None, _rename, memory)
-        watch.on_step_end = lambda *_, **__: None  # type: ignore[method-assign]  # the validation of the last step
+        ends: list[float] = []
+        # in place of the validation of the last step
+        watch.on_step_end = lambda *_, **__: ends.append(time.process_time())  # type: ignore[method-assign]
         trainer = AnswerTrainer(
             language, settings(spec, spec.answers, parts, Path(name), cpu=True), parts, answer_loss, watch
         )
         seed_torch(0)
         start = time.process_time()
         trainer.train()
-        seconds = time.process_time() - start
-    return seconds, [row["loss"] for row in context.log.curve if "loss" in row][-1]
+    return np.diff([start, *ends]), next(row["loss"] for row in context.log.curve if "loss" in row)
 
 
-def run_bare(language: LanguageModel, spec: TrainSft, parts: Parts) -> tuple[float, float]:
+def run_bare(language: LanguageModel, spec: TrainSft, parts: Parts) -> tuple[Seconds, float]:
     from transformers import get_scheduler
 
     model, phase, steps = language.model, spec.answers, len(parts.plan)
     collated = [parts[number] for number in range(len(parts))]
     model.train()
     seed_torch(0)
-    start = time.process_time()
+    ends = [time.process_time()]
     biases = [p for n, p in model.named_parameters() if "norm" in n or n.endswith("bias")]
     known = set(map(id, biases))
     matrices = [p for p in model.parameters() if id(p) not in known]
@@ -136,8 +145,8 @@ def run_bare(language: LanguageModel, spec: TrainSft, parts: Parts) -> tuple[flo
         schedule.step()
         optimizer.zero_grad()
         losses.append(total)
-    seconds = time.process_time() - start
-    return seconds, float(torch.stack(losses[-spec.log_every :]).mean())
+        ends.append(time.process_time())
+    return np.diff(ends), float(torch.stack(losses[: spec.log_every]).mean())
 
 
 class Unasked(Validation):
@@ -157,19 +166,7 @@ def synthetic() -> Examples:
 def prompts() -> Prompts:
     table, streams = pl.DataFrame(schema=tables.TABLE), pl.DataFrame(schema=tables.STREAMS)
     facts = {"budget": PROMPT[1], "longest_answer": ANSWER}
-    return Prompts(table, streams, tuple(f"w{i:03}" for i in range(WORDS)), (), 10, facts)
-
-
-def yaml_option(group: str, name: str) -> dict[str, Any]:
-    import yaml
-
-    values: dict[str, Any] = yaml.safe_load((ROOT / "conf" / group / f"{name}.yaml").read_text(encoding="utf-8"))
-    return values
-
-
-def option(spec: type[Spec], group: str, name: str, **changes: Any) -> Any:
-    values = {k: 0 if v == "${seed}" else v for k, v in yaml_option(group, name).items()}
-    return spec.model_validate_json(json.dumps({**values, **changes}))
+    return Prompts(table, streams, tuple(f"w{i:03}" for i in range(WORDS)), PLACES.tokens, 10, facts)
 
 
 if __name__ == "__main__":

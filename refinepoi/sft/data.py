@@ -62,11 +62,15 @@ class Collator:
     """One part of a batch as tensors. The parts of a batch share one norm, so cutting it changes rounding only."""
 
     def __init__(self, examples: Examples, pad: int) -> None:
-        self.examples, self.pad = examples, pad
+        both = zip(examples.prompts, examples.answers, strict=True)
+        self.texts = [np.array([*prompt, *answer], np.int64) for prompt, answer in both]
+        self.weights = [np.array(weights, np.float32) for weights in examples.weights]
+        self.totals = np.array([sum(weights) for weights in examples.weights])
+        self.pad = pad
 
     def norm(self, rows: Ints) -> float:
         """The summed weights of a batch."""
-        return float(sum(sum(self.examples.weights[row]) for row in rows))
+        return float(self.totals[rows].sum())
 
     def __call__(self, rows: Ints, norm: float) -> dict[str, Any]:
         """
@@ -75,21 +79,24 @@ class Collator:
         answers int64 [B, A] and weights float32 [B, A]: what the last A positions predict, padded in front.
         norm: float32 [].
         """
-        prompts, answers = [self.examples.prompts[row] for row in rows], [self.examples.answers[row] for row in rows]
-        texts = [[*prompt, *answer[:-1]] for prompt, answer in zip(prompts, answers, strict=True)]
-        longest = max(map(len, answers))
-        width = max(map(len, texts))
-        mask = _left([[1] * len(text) for text in texts], width, 0)
+        texts, weights = [self.texts[row] for row in rows], [self.weights[row] for row in rows]
+        longest, width = max(map(len, weights)), max(map(len, texts)) - 1
+        first = torch.tensor([width - len(text) + 1 for text in texts])  # of each row, after its padding
+        mask = (torch.arange(width) >= first[:, None]).long()
         return {
-            "input_ids": _left(texts, width, self.pad),
+            "input_ids": _left([text[:-1] for text in texts], width, self.pad),
             "attention_mask": mask,
             "position_ids": (mask.cumsum(-1) - 1).clamp_(min=0),
             "logits_to_keep": longest,
-            "answers": _left(answers, longest, self.pad),
-            "weights": _left([self.examples.weights[row] for row in rows], longest, 0.0),
+            "answers": _left([t[-len(w) :] for t, w in zip(texts, weights, strict=True)], longest, self.pad),
+            "weights": _left(weights, longest, 0.0),
             "norm": torch.tensor(norm),
         }
 
 
-def _left(rows: Sequence[Sequence[Any]], width: int, fill: float) -> Tensor:
-    return torch.tensor([[fill] * (width - len(row)) + list(row) for row in rows])
+def _left(rows: Sequence[npt.NDArray[Any]], width: int, fill: float) -> Tensor:
+    """[B, width] of the rows' type, padded in front."""
+    padded = np.full((len(rows), width), fill, rows[0].dtype)
+    for line, row in zip(padded, rows, strict=True):
+        line[width - len(row) :] = row
+    return torch.from_numpy(padded)

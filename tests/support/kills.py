@@ -8,6 +8,7 @@ import multiprocessing
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +18,24 @@ from refinepoi.core.spec import Spec
 from refinepoi.core.stage import Artifact, Context, Stage
 from refinepoi.core.tracking import StageLog
 from refinepoi.processes.job import read_job, write_job
+from refinepoi.training import watch
 from refinepoi.training.checkpoints import COMPLETE
 
 Moment = Callable[[Path, float], bool]
 """From the work folder and the seconds since the start to whether the process dies now."""
 
 
-def attempt(folder: str) -> None:
+def attempt(folder: str, dwell: float) -> None:
+    """dwell: seconds between writing a folder and declaring it whole, so that a kill meets it there for certain."""
+    for name in ("mark_complete", "replace_folder"):
+        setattr(watch, name, partial(_late, getattr(watch, name), dwell))
     job = read_job(Path(folder))
     job.stage.run(_context(job.folder, job.stage), *job.arguments)
+
+
+def _late(function: Callable[..., None], dwell: float, *arguments: Any) -> None:
+    time.sleep(dwell)
+    function(*arguments)
 
 
 def _context(folder: Path, stage: Stage[Any]) -> Context:
@@ -47,10 +57,10 @@ class Victim:
         assert process.exitcode == 0
         self.starting, self.training = trains - began, time.monotonic() - trains
 
-    def killed(self, name: str, moment: Moment) -> str:
+    def killed(self, name: str, moment: Moment, dwell: float = 0.0) -> str:
         """Kill a fresh run once, at the moment, and finish it. Returns what it was doing; its bytes are compared."""
         folder = self._folder(name)
-        process, began = self._start(folder), time.monotonic()
+        process, began = self._start(folder, dwell), time.monotonic()
         while process.is_alive() and not moment(folder / ".work", time.monotonic() - began):
             time.sleep(0.002)
         process.kill()
@@ -71,8 +81,8 @@ class Victim:
         write_job(folder, self.stage, _context(folder, self.stage), self.arguments)
         return folder
 
-    def _start(self, folder: Path) -> Any:
-        process = self.server.Process(target=attempt, args=(str(folder),))
+    def _start(self, folder: Path, dwell: float = 0.0) -> Any:
+        process = self.server.Process(target=attempt, args=(str(folder), dwell))
         process.start()
         return process
 
@@ -99,7 +109,7 @@ def after(seconds: float) -> Moment:
 
 
 def saving_checkpoint(number: int) -> Moment:
-    """While the checkpoint after `number` whole ones is being written."""
+    """While the checkpoint after `number` whole ones is being written (two are kept)."""
     return lambda work, _: len(unmarked(work)) > 0 and len([*work.rglob(COMPLETE)]) >= number
 
 
