@@ -20,7 +20,7 @@ from refinepoi.core.errors import UserError
 from refinepoi.core.seeding import generator
 from refinepoi.evaluation.bootstrap import interval, resampled_means
 from refinepoi.evaluation.spec import ScoringSpec
-from refinepoi.evaluation.strata import Stratum, find_strata, observed
+from refinepoi.evaluation.strata import Stratum, bounds, find_strata, observed, place_stratum
 from refinepoi.ranking import hit_at, ndcg_at, reciprocal_rank
 
 VERSION = "1"  # of the metrics' definitions; part of every protocol
@@ -68,8 +68,8 @@ def score_all(
         "intervals": f"{spec.confidence:g} bootstrap over {spec.unit}s, {spec.resamples} resamples, seed {spec.seed}",
         "metrics_version": VERSION,
     }
-    test = _score_split("test", methods, trajectories, history, spec)
-    validation = _score_split("validation", methods, trajectories, history, spec)
+    test = _score_split("test", methods, trajectories, evidence, spec)
+    validation = _score_split("validation", methods, trajectories, evidence, spec)
     strata = test.pop("strata")
     del validation["strata"]
     return {"protocol": protocol, **test, "validation": validation, "strata": strata}
@@ -112,7 +112,7 @@ def worth(rank: Floats, ks: tuple[int, ...]) -> dict[str, Floats]:
 
 
 def _score_split(
-    split: str, methods: Mapping[str, Method], trajectories: Trajectories, history: str, spec: ScoringSpec
+    split: str, methods: Mapping[str, Method], trajectories: Trajectories, evidence: Evidence, spec: ScoringSpec
 ) -> dict[str, Any]:
     rows = trajectories.query_rows(split)
     if rows.size == 0:
@@ -125,13 +125,21 @@ def _score_split(
     for name, method in methods.items():
         table[name] |= list_faults(method, rows, trajectories.pois.height)
         table[name]["unanswered_rate"] = float(np.isnan(ranks[name]).mean())
+    position = evidence.position(trajectories.queries["target"].to_numpy())[rows]
     strata: dict[str, Any] = {}
     if split == "test":
-        found = find_strata(trajectories, rows, history, spec.strata)
+        found = find_strata(trajectories, rows, evidence.facts["history"], spec.strata)
+        found["candidate"] = place_stratum(position)
         strata = {name: _score_stratum(samples, stratum) for name, stratum in found.items()}
     judged = "policy" if "policy" in methods else list(methods)[-1]  # of baselines alone the fullest
     others = [name for name in spec.against if name in methods and name != judged]
-    return {"samples": len(rows), "methods": table, "paired": samples.paired(judged, others), "strata": strata}
+    return {
+        "samples": len(rows),
+        "methods": table,
+        "paired": samples.paired(judged, others),
+        "bounds": bounds(position),
+        "strata": strata,
+    }
 
 
 def _score_stratum(samples: "Samples", stratum: Stratum) -> dict[str, Any]:

@@ -19,6 +19,10 @@ from refinepoi.evaluation.spec import StrataSpec
 Ints = npt.NDArray[np.int64]
 
 
+PLACES = (1, 5, 10, 20, 50)
+"""Ends of the groups of the target's place among the candidates."""
+
+
 @dataclass(frozen=True, eq=False)
 class Stratum:
     """
@@ -60,6 +64,20 @@ def find_strata(trajectories: Trajectories, rows: Ints, history: str, spec: Stra
         # an hour before the first beginning belongs to the part that runs past midnight: -1 becomes the last
         "hour": Stratum(names, (np.searchsorted(np.array(spec.hours), hour, side="right") - 1) % len(names)),
     }
+
+
+def place_stratum(position: Ints) -> Stratum:
+    """By the target's place among the evidence's candidates. position: [n], from 0, -1 where it is none."""
+    labels = [f"{low + 1}-{high}" if high > low + 1 else f"{high}" for low, high in pairwise((0, *PLACES))]
+    group = np.searchsorted(np.array(PLACES), position + 1, side="left")
+    absent = len(labels) + 1
+    return Stratum((*labels, f"> {PLACES[-1]}", "no candidate"), np.where(position < 0, absent, group))
+
+
+def bounds(position: Ints) -> dict[str, float]:
+    """What a perfect reader of the first n candidates would reach (Acc@1 = MRR): share of targets among them."""
+    found = {f"first_{n}": float(((position >= 0) & (position < n)).mean()) for n in PLACES}
+    return found | {"all": float((position >= 0).mean())}
 
 
 def _parts(values: Ints, population: Ints, groups: int) -> Stratum:

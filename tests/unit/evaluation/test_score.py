@@ -177,7 +177,7 @@ def test_invalid_and_repeated_entries_are_counted_among_the_entries_asked_about(
 
 
 def test_strata_add_up_and_state_their_size(content: dict) -> None:
-    assert set(content["strata"]) == {"activity", "cold_start", "length", "novelty", "distance", "hour"}
+    assert set(content["strata"]) == {"activity", "cold_start", "length", "novelty", "distance", "hour", "candidate"}
     for groups in content["strata"].values():
         assert sum(g["samples"] for g in groups.values()) == 8
         mean = sum(g["samples"] * g["methods"]["policy"]["MRR"] for g in groups.values()) / 8

@@ -8,7 +8,7 @@ import pytest
 
 from refinepoi.artifacts.trajectories import QUERIES, Trajectories
 from refinepoi.evaluation.spec import StrataSpec
-from refinepoi.evaluation.strata import find_strata
+from refinepoi.evaluation.strata import bounds, find_strata, place_stratum
 
 SPEC = StrataSpec(groups=3, few=3, distances=(1.0, 5.0), hours=(6, 12, 18))
 
@@ -128,3 +128,13 @@ def test_parts_of_the_day_that_begin_at_midnight() -> None:
     found = find_strata(world, world.query_rows("test"), "all", spec)
     assert found["hour"].labels == ("00-06 h", "06-12 h", "12-18 h", "18-24 h")
     assert found["activity"].labels == ("1 of 4", "2 of 4", "3 of 4", "4 of 4")
+
+
+def test_places_among_candidates_by_hand() -> None:
+    position = np.array([0, 1, 4, 5, 9, 19, 20, 49, 50, 127, -1])
+    stratum = place_stratum(position)
+    labels = [stratum.labels[g] for g in stratum.group]
+    expected = ["1", "2-5", "2-5", "6-10", "6-10", "11-20", "21-50", "21-50", "> 50", "> 50", "no candidate"]
+    assert labels == expected
+    found = bounds(position)
+    assert found == {k: n / 11 for k, n in zip(found, (1, 3, 5, 6, 8, 10), strict=True)}

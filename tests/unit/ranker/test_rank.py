@@ -47,11 +47,17 @@ def evidence(visits: Trajectories) -> Evidence:
 
 
 def other_targets(visits: Trajectories, which: np.ndarray) -> Trajectories:
-    """The same evidence is asked, but some answers are others: leaks show as moved scores."""
-    row = visits.queries["row"].to_numpy()[which]
+    """Some answers are others: leaks show as moved scores."""
+    targets = visits.queries["target"].to_numpy().copy()
+    targets[which] = (targets[which] + 1) % visits.pois.height
+    return with_targets(visits, targets)
+
+
+def with_targets(visits: Trajectories, targets: np.ndarray) -> Trajectories:
+    """Other answers to the same questions: what evidence was counted from is not counted again."""
     poi = visits.checkins["poi"].to_numpy().copy()
-    poi[row] = (poi[row] + 1) % visits.pois.height
-    target = pl.Series("target", poi[visits.queries["row"].to_numpy()], pl.Int32)
+    poi[visits.queries["row"].to_numpy()] = targets
+    target = pl.Series("target", targets, pl.Int32)
     checkins = visits.checkins.with_columns(pl.Series("poi", poi, pl.Int32))
     return replace(visits, checkins=checkins, queries=visits.queries.with_columns(target))
 
@@ -142,3 +148,16 @@ def test_prompts_and_rankers_must_agree(words: list[str], line: str) -> None:
     with pytest.raises(UserError, match=line):
         check(words, multirun=False)
     check(["ranker=logit", "prompt.counters=[ranker_score,ranker_lead]"], multirun=False)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_on_shuffled_answers_every_split_scores_at_chance(kind: str, visits: Trajectories, evidence: Evidence) -> None:
+    width = (evidence.candidates >= 0).sum(1)
+    place = (np.random.default_rng(0).random(len(width)) * width).astype(np.int64)
+    shuffled = with_targets(visits, evidence.candidates[np.arange(len(width)), place])
+    ranked = rank(settings(kind, kept=32, samples=3000), evidence, shuffled, 1)[0]
+    chance = {n: (1 / np.arange(1, n + 1)).mean() for n in np.unique(width)}
+    for split, found in ((s, quality(ranked, shuffled)[f"{s}_mrr"]) for s in ("train", "validation")):
+        rows = visits.query_rows(split)
+        expected, spread = np.mean([chance[n] for n in width[rows]]), 0.22 / np.sqrt(len(rows))
+        assert abs(found - expected) < 3 * spread, (split, found, expected)
