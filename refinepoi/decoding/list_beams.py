@@ -2,7 +2,7 @@
 
 A greedy list takes the best token each time and cannot go back; here a list may start with the second best item if what
 follows is surer. Beams share the prompt's cache and, where they share their beginning, that too: a beam that is dropped
-or doubled changes who sees whom in the mask, no cache moves. Costs about `width` greedy lists less one prompt each.
+or doubled changes who sees whom in the mask, no cache moves. Costs a prompt and `width` lists without theirs.
 Not exact: the space of lists is too large for that; width 1 is the greedy list.
 """
 

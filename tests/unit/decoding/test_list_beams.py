@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from refinepoi.decoding.constraint import allowed_sets, renormalised
 from refinepoi.decoding.list_beams import beam_lists
 from refinepoi.decoding.lists import decode_lists
 from refinepoi.decoding.trie import Trie
@@ -41,8 +42,13 @@ def test_one_beam_is_the_greedy_list_and_more_are_never_worse(random_model: Any,
     gain = five.logprobs.sum(1) - greedy.logprobs.sum(1)
     assert float(gain.max()) > 0.01  # greedy is not the best for some
     assert [len(set(row)) for row in five.pois.tolist()] == [4] * 4
-    spelled = torch.from_numpy(ids)[five.pois].flatten(1)
-    assert torch.equal(spelled, five.tokens)
+    assert torch.equal(torch.from_numpy(ids)[five.pois].flatten(1), five.tokens)
+    with torch.no_grad():  # each list's probabilities are those of its own past, whichever beams it came through
+        ones = torch.ones_like(five.tokens)
+        logits = model(torch.cat([prompt, five.tokens], 1), attention_mask=torch.cat([mask, ones], 1)).logits
+    scores = logits[:, prompt.shape[1] - 1 : -1, Trie.of(ids).vocabulary]
+    logp, _ = renormalised(scores, allowed_sets(Trie.of(ids), five.tokens))
+    torch.testing.assert_close(five.logprobs, logp, atol=2e-5, rtol=0)
 
 
 def test_more_beams_than_lists(stub: Any) -> None:
