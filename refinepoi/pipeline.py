@@ -141,11 +141,21 @@ class Pipeline:
         return self._get("baselines", rank_by_counting, self.spec.baseline, self.evidence, self.trajectories)
 
     @cached_property
+    def sequence(self) -> Artifact[Predictions]:
+        """What a sequence model over visits reaches: SASRec or a GRU."""
+        return self._get("sequence", train_sequence, self.spec.sequence, self.evidence, self.trajectories)
+
+    @property
+    def rankers(self) -> tuple[Artifact[Predictions], ...]:
+        """Whatever ranks without a language model."""
+        return (self.baselines,) if self.spec.sequence.kind == "off" else (self.baselines, self.sequence)
+
+    @cached_property
     def baseline_metrics(self) -> Artifact[Metrics]:
         """The table of the baselines alone: what a language model has to beat, in minutes."""
         scoring = self.spec.evaluation.scoring
-        inputs = self.trajectories, self.evidence, *self.rankers
-        return self._get("baseline_metrics", score_baselines, scoring, *inputs)
+        data = self.trajectories, self.evidence
+        return self._get("baseline_metrics", score_baselines, scoring, *data, *self.rankers)
 
     @cached_property
     def ensemble(self) -> Artifact[Predictions]:
@@ -158,16 +168,6 @@ class Pipeline:
         """What stands in one table: the policy, the warm start, then all other rankers."""
         mixed = () if self.spec.ensemble.kind == "off" else (self.ensemble,)
         return self.predictions, self.warm_start_predictions, *mixed, *self.rankers
-
-    @cached_property
-    def sequence(self) -> Artifact[Predictions]:
-        """What a sequence model over visits reaches: SASRec or a GRU."""
-        return self._get("sequence", train_sequence, self.spec.sequence, self.evidence, self.trajectories)
-
-    @property
-    def rankers(self) -> tuple[Artifact[Predictions], ...]:
-        """Whatever ranks without a language model."""
-        return (self.baselines,) if self.spec.sequence.kind == "off" else (self.baselines, self.sequence)
 
     @cached_property
     def metrics(self) -> Artifact[Metrics]:

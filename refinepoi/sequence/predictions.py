@@ -30,4 +30,3 @@ def as_predictions(
         pl.DataFrame(ranks).cast(pl.Schema(RANKS)),
         {"kept": k, "methods": {method: facts}},
     )
-
