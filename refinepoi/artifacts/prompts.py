@@ -7,6 +7,7 @@ from typing import Any, Self
 import polars as pl
 
 from refinepoi.artifacts.files import read_json, require, write_json
+from refinepoi.artifacts.profiles import Profiles
 
 TABLE = {
     "query": pl.Int32,  # row of Trajectories.queries
@@ -50,6 +51,8 @@ class Prompts:
     list_length: k, how many places an answer names.
     facts: template, memory, token budget, what was dropped.
     layout: for queries whose prompt has them, its system message and what a smaller budget may cut out of it.
+    profiles: what its prompts may tell of users (`artifacts.profiles.TABLE`; no rows where they tell none), so that
+        who asks later is told the same.
     alignment: what IDs mean, in words, as questions and answers (`question` only; no rows otherwise).
     """
 
@@ -61,6 +64,7 @@ class Prompts:
     facts: dict[str, Any]
     layout: pl.DataFrame = field(default_factory=no_layout)
     alignment: pl.DataFrame = field(default_factory=no_alignment)
+    profiles: pl.DataFrame = field(default_factory=lambda: Profiles.none().table)
 
     def __post_init__(self) -> None:
         require(self.table.schema == pl.Schema(TABLE), f"prompts: columns {dict(self.table.schema)}, expected {TABLE}")
@@ -74,6 +78,7 @@ class Prompts:
         self.streams.write_parquet(folder / "streams.parquet")
         self.layout.write_parquet(folder / "layout.parquet")
         self.alignment.write_parquet(folder / "alignment.parquet")
+        self.profiles.write_parquet(folder / "profiles.parquet")
         facts = {"words": self.words, "id_tokens": self.id_tokens, "list_length": self.list_length, "facts": self.facts}
         write_json(folder / "facts.json", facts)
 
@@ -89,4 +94,5 @@ class Prompts:
             facts=facts["facts"],
             layout=pl.read_parquet(folder / "layout.parquet"),
             alignment=pl.read_parquet(folder / "alignment.parquet"),
+            profiles=pl.read_parquet(folder / "profiles.parquet"),
         )

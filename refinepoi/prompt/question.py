@@ -7,6 +7,7 @@ such a thing. Category names and profiles are data and enter through `sanitise.p
 """
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Self
 
 import numpy as np
@@ -64,8 +65,8 @@ class QuestionTemplate(Template):
         self.task = np.array([add(TASK)])
         texts = [sanitise(text, LONGEST_PROFILE) for text in profiles.table["text"]]
         self.profiles = block([f"{PROFILE} {text}\n" for text in texts])
-        asked_at = history.utc[history.place]
-        self.profile_of = profiles.rows_for(history.user[history.place], asked_at)
+        self.told = profiles
+        self.profile_of = profiles.rows_for(history.user[history.place], history.utc[history.place])
         self.opening = np.array([add(LONG_TERM)])
         self.short_term = np.array([add(SHORT_TERM)])
         self.choices = np.array([add(CHOICES)] if spec.candidates else [], np.int64)
@@ -78,7 +79,12 @@ class QuestionTemplate(Template):
     def about(self, history: History, evidence: Evidence) -> Self:
         other = super().about(history, evidence)
         other.shown = self.reader.read(evidence)
-        other.profile_of = np.full(len(history.place), -1)  # profiles are of the users that were trained on
+        other.profile_of = np.full(len(history.place), -1)  # these are not known to be users of the data
+        return other
+
+    def of_user(self, user: int, utc: int) -> Self:
+        other = copy(self)
+        other.profile_of = np.full(len(self.history.place), self.told.rows_for(np.array([user]), np.array([utc]))[0])
         return other
 
     def system(self, asked: Asked) -> IntArray:

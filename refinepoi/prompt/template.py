@@ -53,6 +53,10 @@ class Template(ABC):
         other.history = history
         return other
 
+    def of_user(self, user: int, utc: int) -> Self:
+        """The same, where every query is one of this user of the data, asked at this moment."""
+        return self
+
     @abstractmethod
     def frame(self, asked: Asked) -> tuple[IntArray, ...]:
         """The pieces this never shortens, in parts: what is shown goes between them."""

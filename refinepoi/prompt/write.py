@@ -86,6 +86,7 @@ def write_all(
         facts=facts,
         layout=_layout(written),
         alignment=alignment,
+        profiles=(profiles if told and profiles else Profiles.none()).table,
     )
 
 

@@ -27,6 +27,10 @@ class KnownPeople:
     def __contains__(self, name: str) -> bool:
         return name in self._row
 
+    def row(self, name: str) -> int:
+        """Row of Trajectories.users."""
+        return self._row[name]
+
     def before(self, name: str, utc: int) -> Columns:
         """Their check-ins strictly earlier than utc, in order of time."""
         row = self._row[name]

@@ -16,6 +16,7 @@ import numpy as np
 
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.policy import Policy
+from refinepoi.artifacts.profiles import Profiles
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import Trajectories
@@ -100,7 +101,8 @@ class Recommender:
         nobody, nothing = _without_queries(trajectories), self._order(_no_evidence(self._counting))
         self._history = History.of(nobody, nothing)
         edges = {name: np.array(fact["edges"]) for name, fact in parts.prompts.facts.get("counters", {}).items()}
-        self._template = choose(parts.prompt, self._history, nobody, nothing, parts.semantic_ids, edges)
+        told = Profiles(parts.prompts.profiles, {})
+        self._template = choose(parts.prompt, self._history, nobody, nothing, parts.semantic_ids, edges, told)
         language = load_model(parts.policy.model)
         model: Any = language.model
         self.model, self._tokenizer = model.to(device), language.tokenizer
@@ -159,18 +161,22 @@ class Recommender:
             raise DataError(f"user {user!r} is not in the run's data; leave `user` out for a new person")
         earlier = None if user is None else self.people.before(user, when.utc)
         table = one_person(visits, earlier, when, self._gap_hours)
-        prompt = self.prompt(table)
+        prompt = self.prompt(table, None if user is None else self.people.row(user))
         written = self._writer(self._decoding(k, mode)).write([prompt])
         last = int(table["poi"][-2]) if len(table["poi"]) > 1 else None
         return Answer(self._places_of(written.pois[0], written.scores[0], last), tuple(visits), when, prompt)
 
-    def prompt(self, table: Columns) -> str:
-        """What the model reads for the last row of a one-person table of check-ins (`person.py`)."""
+    def prompt(self, table: Columns, user: int | None = None) -> str:
+        """What the model reads for the last row of a one-person table of check-ins (`person.py`).
+
+        user: who this is in the run's data, where that is known: only of them a profile can be told.
+        """
         asked = ONLY + len(table["utc"]) - 1
         world, queries = world_of(table, 1, self._places), queries_of(table, asked)
         counted = self._counting.count(world, queries, self._counting.look(world, queries, self._begins))
         evidence = self._order(counted)
-        written = self._template.about(self._history.about(table, asked, evidence), evidence).write(0)
+        template = self._template.about(self._history.about(table, asked, evidence), evidence)
+        written = (template if user is None else template.of_user(user, int(table["utc"][-1]))).write(0)
         cut = Cut.of(written.text, written.system, written.droppable)
         return fit([cut], self._facts, self._tokenizer)[0][0]
 

@@ -106,6 +106,7 @@ def test_mixed_follows_its_shares() -> None:
     assert remember(memory("mixed", 8), history, 0, places).tolist() == [9, 0, 4, 8, 7, 1, 3, 6]
     shares = {"same_last": 2.0, "same_hour": 1.0}
     assert remember(memory("mixed", 4, **shares), history, 0, places).tolist() == [4, 0, 3, 9]
+    assert remember(memory("mixed", 2, recent=3.0, same_hour=1.0), history, 0, places).tolist() == [9, 0]
     tenth = {name: share / 10 for name, share in shares.items()}
     assert remember(memory("mixed", 4, **tenth), history, 0, places).tolist() == [4, 0, 3, 9], "proportions only"
 

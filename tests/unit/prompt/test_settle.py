@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerFast
 
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.core.errors import UserError
+from refinepoi.prompt import settle as settling
 from refinepoi.prompt.settle import count_tokens, settle
 
 NO_SYSTEM = (
@@ -63,6 +64,15 @@ def test_every_prompt_fits_and_no_more_is_lost_than_must_be(world: Any, kind: st
             cut = [n for n in range(len(spans) + 1) if without(old, spans[:n]) == text]
             assert len(cut) == 1 and cut[0] > 0 and after <= budget
             assert count_tokens(made, [without(old, spans[: cut[0] - 1])])[0] > budget
+
+
+@pytest.mark.parametrize("guess", [lambda cut: 1, lambda cut: len(cut.droppable)], ids=["too few", "too many"])
+def test_the_first_guess_does_not_matter(roomy: Prompts, guess: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = tokenizer(roomy)
+    tight = with_budget(roomy, int(max(lengths(roomy, made)) * 0.7))
+    expected = settle(tight, made)
+    monkeypatch.setattr(settling, "_guess", lambda cut, excess, tokenizer: guess(cut))
+    assert settle(tight, made).table.equals(expected.table)
 
 
 def without(text: str, spans: list[tuple[int, int]]) -> str:

@@ -160,7 +160,14 @@ def test_written_twice_reads_the_same(world: Any, spec: Any, tmp_path: Any) -> N
         (tmp_path / name).mkdir()
         write(spec, world).save(tmp_path / name)
     files = sorted(p.name for p in (tmp_path / "one").iterdir())
-    assert files == ["alignment.parquet", "facts.json", "layout.parquet", "streams.parquet", "table.parquet"]
+    assert files == [
+        "alignment.parquet",
+        "facts.json",
+        "layout.parquet",
+        "profiles.parquet",
+        "streams.parquet",
+        "table.parquet",
+    ]
     for name in files:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     loaded = Prompts.load(tmp_path / "one")

@@ -21,7 +21,7 @@ SETTINGS = [
     ("evidence.history=train_prefix",),
     ("evidence.target_time=hidden",),
     ("evidence.history=train_prefix", "evidence.target_time=hidden", "prompt=compact"),
-    ("prompt=question",),
+    ("prompt=question", "profile=template", "profile.least_visits=2"),
     ("ranker=trees", "ranker.rounds=5", "prompt.counters=[user_count,ranker_score]"),
     ("evaluation=beam",),
 ]
