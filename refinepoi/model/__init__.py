@@ -2,7 +2,7 @@
 
 `build` makes the first model of a run (`scratch`: random weights, word tokenizer; `pretrained`: any causal LM, with
 semantic-ID tokens added and a LoRA if asked), `load` reads a Policy, `save` writes one, `adapt` puts a fresh adapter on
-a plain one. Semantic-ID tokens start beside their neighbours on the map (`field.py`).
+a plain one. With `id_init=som` semantic-ID tokens start beside their neighbours on the map (`field.py`).
 
 A policy of a model trained as a whole holds whole weights. One that was trained as an adapter holds the adapter with
 the new tokens, and says which base it belongs to (`source.py`): copies of 8 B weights for each checkpoint and stage
