@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from options import option
 
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.predictions import Predictions
@@ -109,6 +110,25 @@ def test_validation_figures_never_saw_the_user() -> None:
             assert lists[0][q].tolist() == lists[1][q].tolist()
             assert scores[0][q * kept : (q + 1) * kept].tolist() == scores[1][q * kept : (q + 1) * kept].tolist()
         assert scores[0].tolist() != scores[1].tolist()  # other users' figures and the test do depend on these targets
+
+
+def test_trees_learn_from_training_alone_and_leave_their_text() -> None:
+    draw = np.random.default_rng(1)
+    counters = draw.gamma(1.0, 1.0, (160, 5, 4))
+    counters[:, 4] = 0
+    targets = [(1, 2, 3, 6)[int(row[:4, 0].argmax())] for row in counters]
+    users, splits = [q % 10 for q in range(160)], [0] * 120 + [1] * 20 + [2] * 20
+    trees = option("baseline", "trees/lightgbm") | {"rounds": 20, "leaves": 4, "min_leaf": 5, "seed": 0}
+    asked = spec(counting=(), logits={}, trees=trees | {"feature_fraction": 1.0})
+    found = evidence([[1, 2, 3, 6, -1]] * 160, list(counters))
+    board = fill_board(asked, found, trajectories(targets, users, splits), threads=1)
+    assert set(board.texts) == {"trees"} and board.texts["trees"].startswith("tree")
+    place = ranks(board.predictions(), "trees")
+    assert len(place) == 40 and np.mean(np.array(place) == 1) > 0.8
+    others = targets[:120] + [1] * 40
+    again = fill_board(asked, found, trajectories(others, users, splits), threads=1)
+    assert again.texts == board.texts
+    assert again.predictions().table.equals(board.predictions().table)
 
 
 def test_what_needs_the_time_is_left_out_where_it_is_hidden() -> None:
