@@ -123,6 +123,8 @@ class Experiment(Spec):
             found.append("grpo: off, but goal=reward_report samples as GRPO would; give grpo=default or another option")
         if self.profile.kind != "off" and self.prompt.kind != "question":
             found.append(f"profile: prompt={self.prompt.kind} has no place for it; use prompt=question or profile=off")
+        if self.goal == "ensemble" and self.ensemble.kind == "off":
+            found.append("ensemble: off, but goal=ensemble makes one; give ensemble=loglinear")
         if self.goal == "sequence" and self.sequence.kind == "off":
             found.append("sequence: off, but goal=sequence trains one; give sequence=sasrec or sequence=gru")
         if self.goal == "recommend" and not self.recommend.input:

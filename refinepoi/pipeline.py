@@ -163,7 +163,7 @@ class Pipeline:
         inputs = self.policy, self.prompts, self.semantic_ids, self.ranked, self.trajectories
         return self._get("ensemble", mix_rankers, self.spec.ensemble, *inputs)
 
-    @cached_property
+    @property
     def compared(self) -> tuple[Artifact[Predictions], ...]:
         """What stands in one table: the policy, the warm start, then all other rankers."""
         mixed = () if self.spec.ensemble.kind == "off" else (self.ensemble,)

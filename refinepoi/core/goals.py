@@ -17,6 +17,7 @@ GOALS = {
     "predictions": "ranked lists of the policy",
     "baselines": "ranked lists of the counters",
     "baseline_metrics": "the table of the rankers that count or boost, without a language model",
+    "ensemble": "ranked lists of the policy and counting in one log-linear ranker (ensemble=loglinear)",
     "sequence": "ranked lists of a sequence model (sequence=sasrec or gru)",
     "metrics": "the table: everything",
     "export": "the policy as a folder that transformers and vLLM load, with model card, ID table and example",
