@@ -79,59 +79,77 @@ class Experiment(Spec):
             part = getattr(self, group)
             if hasattr(part, "problems"):
                 found += part.problems()
-        k, longest = self.prompt.list_length, max(self.evaluation.scoring.ks)
-        if longest > k and self.evaluation.decoding.mode != "beam":
-            found.append(
-                f"evaluation.scoring.ks: Acc@{longest} needs lists of {longest} (prompt.list_length is {k}); "
-                f"lower the one or raise the other"
-            )
-        length = self.evaluation.decoding.k
-        if length > k and self.evaluation.decoding.mode != "beam":
-            found.append(f"evaluation.decoding.k: {length} places, but answers hold prompt.list_length={k}; lower it")
-        if longest > length:
-            found.append(f"evaluation.decoding.k: lists of {length} cannot be scored at {longest}; raise it")
-        if self.prompt.kind == "compact" and self.sft.kind == "train" and not self.sft.lists.epochs:
-            found.append(
-                "sft.lists.epochs: 0, but prompt=compact teaches single visits, not lists; give sft.lists.epochs=1 "
-                "(or experiments=compact)"
-            )
-        if self.sft.kind == "train" and self.sft.alignment.epochs and self.prompt.kind != "question":
-            found.append(f"sft.alignment.epochs: prompt={self.prompt.kind} has no such tasks; use prompt=question or 0")
-        shown = getattr(self.prompt, "candidates", 0)
-        if shown > self.evidence.candidates:
-            found.append(
-                f"prompt.candidates: {shown} are to be shown but evidence.candidates keeps {self.evidence.candidates}; "
-                f"raise evidence.candidates"
-            )
-        for name, part in (("sft", self.sft), ("grpo", self.grpo)):
-            if part.kind == "train" and part.precision == "bfloat16" and self.runtime.device == "cpu":
-                found.append(
-                    f"{name}.precision: bfloat16 is several times slower on a CPU; give {name}.precision=float32"
-                )
-        if self.ranker.kind != "off" and shown > self.ranker.kept:
-            found.append(
-                f"prompt.candidates: {shown} are to be shown but ranker.kept is {self.ranker.kept}; raise ranker.kept"
-            )
-        scores = [name for name in getattr(self.prompt, "counters", ()) if name in SCORES]
-        if self.ranker.kind == "off" and scores:
-            found.append(f"prompt.counters: {', '.join(scores)} comes from a ranker; give ranker=trees or ranker=logit")
-        if self.grpo.kind == "train" and self.grpo.engine != "transformers" and self.runtime.device == "cpu":
-            found.append(
-                f"grpo.engine: {self.grpo.engine} needs a GPU (runtime.device=cpu); give grpo.engine=transformers"
-            )
-        if self.goal == "reward_report" and self.grpo.kind == "off":
-            found.append("grpo: off, but goal=reward_report samples as GRPO would; give grpo=default or another option")
-        if self.profile.kind != "off" and self.prompt.kind != "question":
-            found.append(f"profile: prompt={self.prompt.kind} has no place for it; use prompt=question or profile=off")
-        if self.goal == "ensemble" and self.ensemble.kind == "off":
-            found.append("ensemble: off, but goal=ensemble makes one; give ensemble=loglinear")
-        if self.goal == "sequence" and self.sequence.kind == "off":
-            found.append("sequence: off, but goal=sequence trains one; give sequence=sasrec or sequence=gru")
-        if self.goal == "recommend" and not self.recommend.input:
-            found.append("recommend.input: goal=recommend answers for a table of visits; give recommend.input=FILE.csv")
-        if self.goal == "report" and not self.report.runs:
-            found.append("report.runs: goal=report compares finished runs; give report.runs=[FOLDER,...]")
-        return found
+        return found + [problem for rules in RULES for problem in rules(self)]
+
+
+def _lists(experiment: Experiment) -> Iterator[str]:
+    """Lists that are learned, decoded and scored."""
+    k, longest = experiment.prompt.list_length, max(experiment.evaluation.scoring.ks)
+    if longest > k and experiment.evaluation.decoding.mode != "beam":
+        yield (
+            f"evaluation.scoring.ks: Acc@{longest} needs lists of {longest} (prompt.list_length is {k}); "
+            f"lower the one or raise the other"
+        )
+    length = experiment.evaluation.decoding.k
+    if length > k and experiment.evaluation.decoding.mode != "beam":
+        yield f"evaluation.decoding.k: {length} places, but answers hold prompt.list_length={k}; lower it"
+    if longest > length:
+        yield f"evaluation.decoding.k: lists of {length} cannot be scored at {longest}; raise it"
+
+
+def _prompts(experiment: Experiment) -> Iterator[str]:
+    """What prompts show, and what learns from them."""
+    if experiment.prompt.kind == "compact" and experiment.sft.kind == "train" and not experiment.sft.lists.epochs:
+        yield (
+            "sft.lists.epochs: 0, but prompt=compact teaches single visits, not lists; give sft.lists.epochs=1 "
+            "(or experiments=compact)"
+        )
+    if experiment.sft.kind == "train" and experiment.sft.alignment.epochs and experiment.prompt.kind != "question":
+        yield f"sft.alignment.epochs: prompt={experiment.prompt.kind} has no such tasks; use prompt=question or 0"
+    shown = getattr(experiment.prompt, "candidates", 0)
+    if shown > experiment.evidence.candidates:
+        yield (
+            f"prompt.candidates: {shown} are to be shown but evidence.candidates keeps "
+            f"{experiment.evidence.candidates}; raise evidence.candidates"
+        )
+    if experiment.ranker.kind != "off" and shown > experiment.ranker.kept:
+        yield (
+            f"prompt.candidates: {shown} are to be shown but ranker.kept is {experiment.ranker.kept}; raise ranker.kept"
+        )
+    scores = [name for name in getattr(experiment.prompt, "counters", ()) if name in SCORES]
+    if experiment.ranker.kind == "off" and scores:
+        yield f"prompt.counters: {', '.join(scores)} comes from a ranker; give ranker=trees or ranker=logit"
+    if experiment.profile.kind != "off" and experiment.prompt.kind != "question":
+        yield f"profile: prompt={experiment.prompt.kind} has no place for it; use prompt=question or profile=off"
+
+
+def _training(experiment: Experiment) -> Iterator[str]:
+    """What this machine can train."""
+    if experiment.runtime.device != "cpu":
+        return
+    for name, part in (("sft", experiment.sft), ("grpo", experiment.grpo)):
+        if part.kind == "train" and part.precision == "bfloat16":
+            yield f"{name}.precision: bfloat16 is several times slower on a CPU; give {name}.precision=float32"
+    if experiment.grpo.kind == "train" and experiment.grpo.engine != "transformers":
+        yield f"grpo.engine: {experiment.grpo.engine} needs a GPU (runtime.device=cpu); give grpo.engine=transformers"
+
+
+def _goals(experiment: Experiment) -> Iterator[str]:
+    """What a goal needs."""
+    if experiment.goal == "reward_report" and experiment.grpo.kind == "off":
+        yield "grpo: off, but goal=reward_report samples as GRPO would; give grpo=default or another option"
+    if experiment.goal == "ensemble" and experiment.ensemble.kind == "off":
+        yield "ensemble: off, but goal=ensemble makes one; give ensemble=loglinear"
+    if experiment.goal == "sequence" and experiment.sequence.kind == "off":
+        yield "sequence: off, but goal=sequence trains one; give sequence=sasrec or sequence=gru"
+    if experiment.goal == "recommend" and not experiment.recommend.input:
+        yield "recommend.input: goal=recommend answers for a table of visits; give recommend.input=FILE.csv"
+    if experiment.goal == "report" and not experiment.report.runs:
+        yield "report.runs: goal=report compares finished runs; give report.runs=[FOLDER,...]"
+
+
+RULES = (_lists, _prompts, _training, _goals)
+"""Each looks across parts and says what does not fit together, with the remedy."""
 
 
 class ConfigurationError(UserError):
