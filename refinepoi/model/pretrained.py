@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.core.errors import UserError
+from refinepoi.core.model_folder import reading
 from refinepoi.model.rows import make_room, start_at_mean, start_on_the_map
 from refinepoi.model.source import Base, require_weights
 from refinepoi.model.spec import PretrainedModel
@@ -45,10 +46,9 @@ def build_pretrained(
 
 def read_tokenizer(folder: Path, setting: str) -> PreTrainedTokenizerBase:
     """setting: what to name in an error."""
-    try:
-        return AutoTokenizer.from_pretrained(folder, **OFFLINE)
-    except (OSError, ValueError, KeyError) as error:
-        raise _unreadable(folder, setting, error) from error
+    with reading(folder, setting):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **OFFLINE)
+    return tokenizer
 
 
 def read_model(folder: Path, bits: int, setting: str) -> PreTrainedModel:
@@ -57,10 +57,9 @@ def read_model(folder: Path, bits: int, setting: str) -> PreTrainedModel:
     settings: dict[str, Any] = {"use_safetensors": True, "dtype": torch.float32, "attn_implementation": "sdpa"}
     if bits == 4:
         settings |= _four_bits()
-    try:
-        return AutoModelForCausalLM.from_pretrained(folder, **OFFLINE, **settings)
-    except (OSError, ValueError, KeyError) as error:
-        raise _unreadable(folder, setting, error) from error
+    with reading(folder, setting):
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder, **OFFLINE, **settings)
+    return model
 
 
 def _four_bits() -> dict[str, Any]:
@@ -83,8 +82,3 @@ def _gpu() -> int | str:
     if not torch.cuda.is_available():
         raise UserError("model.training: qlora needs a CUDA GPU and torch sees none; take model/training=lora")
     return int(os.environ.get("LOCAL_RANK", "0"))
-
-
-def _unreadable(folder: Path, setting: str, error: Exception) -> UserError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return UserError(f"{setting}: {folder} cannot be loaded as a causal LM ({reason})")

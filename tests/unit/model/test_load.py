@@ -134,6 +134,14 @@ def test_batches_padded_on_the_left_read_alike(prompts: Prompts, semantic_ids: S
     assert difference(both, torch.stack(alone)) < 1e-5
 
 
+def _cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def _set(file: Path, **changes: Any) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -142,6 +150,9 @@ def test_batches_padded_on_the_left_read_alike(prompts: Prompts, semantic_ids: S
         (lambda path: (path / "model.safetensors").unlink(), "has no safetensors weights"),
         (lambda path: (path / "config.json").write_text("{}"), "cannot be loaded"),
         (lambda path: (path / "tokenizer.json").write_text("{}"), "cannot be loaded"),
+        (lambda path: (path / "tokenizer.json").write_text('{"model": {"type": "BPE"}}'), "cannot be loaded"),
+        (lambda path: _cut(path / "model.safetensors"), "cannot be loaded"),
+        (lambda path: _set(path / "config.json", hidden_size="wide"), "cannot be loaded"),
     ],
 )
 def test_folders_that_cannot_be_used_are_refused(
