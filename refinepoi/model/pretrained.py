@@ -12,6 +12,7 @@ from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.core.errors import UserError
 from refinepoi.core.model_folder import reading
+from refinepoi.model.field import has_map
 from refinepoi.model.rows import make_room, start_at_mean, start_on_the_map
 from refinepoi.model.source import Base, require_weights
 from refinepoi.model.spec import PretrainedModel
@@ -19,6 +20,7 @@ from refinepoi.model.tokenizer import id_token_numbers, prepare_foreign
 
 log = logging.getLogger("refinepoi")
 COMPUTE = torch.bfloat16  # in which 4-bit weights are unpacked and multiplied
+FOR_SCRATCH = ("evidence", "compact")
 OFFLINE = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -32,12 +34,17 @@ def build_pretrained(
             "model.revision: %s moves; today it is %s, and with model.revision=%s it stays that",
             spec.revision, base.revision, base.revision,
         )  # fmt: skip
+    if (template := prompts.facts.get("template")) in FOR_SCRATCH:
+        log.warning(
+            "prompt: %s is written for models from scratch; pretrained ones read language, so give prompt=question",
+            template,
+        )  # fmt: skip
     model, tokenizer = read_model(folder, base.bits, "model.path"), read_tokenizer(folder, "model.path")
     known = len(tokenizer)
     prepare_foreign(tokenizer, prompts.id_tokens, str(folder))
     make_room(model, len(tokenizer))
     start_at_mean(model, known, len(tokenizer), spec.seed)
-    if spec.id_init == "som":
+    if spec.id_init == "som" and has_map(semantic_ids, "mean"):
         numbers = id_token_numbers(tokenizer, semantic_ids.tokens)
         start_on_the_map(model, known, numbers, semantic_ids, spec.seed)
     model.config.pad_token_id = tokenizer.pad_token_id

@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,16 @@ def test_batches_padded_on_the_left_read_alike(prompts: Prompts, semantic_ids: S
         both = lm.model(**batch).logits[:, -1]
         alone = [lm.model(**lm.tokenizer([text], return_tensors="pt")).logits[0, -1] for text in texts]
     assert difference(both, torch.stack(alone)) < 1e-5
+
+
+def test_prompts_for_models_from_scratch_are_warned_of(
+    prompts: Prompts, semantic_ids: SemanticIds, folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    build(pretrained(folder("llama", True)), prompts, semantic_ids)
+    assert not caplog.records
+    evidence = replace(prompts, facts=prompts.facts | {"template": "evidence"})
+    build(pretrained(folder("llama", True)), evidence, semantic_ids)
+    assert "prompt: evidence is written for models from scratch" in caplog.text
 
 
 def _cut(file: Path) -> None:
