@@ -19,6 +19,10 @@ class Spec(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
+    def identity(self) -> Any:
+        """What enters the key of an artifact: the dump, where a spec does not say otherwise."""
+        return self.model_dump(mode="json")
+
 
 def _check_grid(text: Any) -> Any:
     if not isinstance(text, str) or not _GRID.match(text):

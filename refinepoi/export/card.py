@@ -14,6 +14,8 @@ LICENCES = {  # of the bases we have presets for
     "meta-llama/Llama-3.2-": "llama3.2",
     "meta-llama/Llama-3.1-": "llama3.1",
 }
+EXAMPLE = "Prompts are text as it stands in `example.json`, chat template included: that of a user of the data."
+NO_EXAMPLE = "Prompts are text as refinepoi writes it, chat template included; they tell of users, so none stands here."
 SHOWN = ("Acc@1", "Acc@5", "Acc@10", "MRR")
 
 
@@ -27,7 +29,7 @@ def model_card(
     protocol: dict[str, Any],
     metrics: dict[str, Any] | None,
 ) -> str:
-    """Markdown with the front matter of the Hub. base: what an adapter was merged into."""
+    """Markdown with the front matter of the Hub. base: what the weights began as."""
     length = prompts.facts["budget"] + prompts.facts["longest_answer"]
     parts = [
         _front_matter(spec, base),
@@ -56,9 +58,9 @@ def model_card(
                 "answer": f"{prompts.list_length} IDs with nothing between them, then the end token",
             }
         ),
-        "Prompts are text as it stands in `example.json`, chat template included. Numbers behind letters are "
+        f"{EXAMPLE if spec.example else NO_EXAMPLE} Numbers behind letters are "
         "quantised counters, which refinepoi computes from the check-ins before the one asked for. Decode greedily, "
-        "and only IDs of `ids.csv`: `python example.py` shows how with transformers alone.",
+        "and only IDs of `ids.csv`: `python example.py PROMPT.txt` shows how with transformers alone.",
         "```\nvllm serve FOLDER --max-model-len " + str(length) + "\n```",
         "serves it with vLLM (the completions interface takes the prompts as they are). vLLM's attention kernels want "
         "heads of 64 or more numbers, which models from scratch have from `model=small` on.",
@@ -70,23 +72,26 @@ def model_card(
 
 def _front_matter(spec: ExportSpec, base: Base | None) -> str:
     lines = ["library_name: transformers", "pipeline_tag: text-generation"]
-    if licence := spec.licence or _licence(base):
+    if licence := licence_of(spec, base):
         lines.append(f"license: {licence}")
     if base is not None and base.name is not None:
         lines.append(f"base_model: {base.name}")
     return "\n".join(["---", *lines, "tags: [refinepoi, recommendation, semantic-ids]", "---"])
 
 
-def _licence(base: Base | None) -> str | None:
+def licence_of(spec: ExportSpec, base: Base | None) -> str | None:
+    """The one that is given, or that of the base where it is known."""
     name = base.name if base is not None else None
-    return next((licence for start, licence in LICENCES.items() if name and name.startswith(start)), None)
+    return spec.licence or next(
+        (licence for start, licence in LICENCES.items() if name and name.startswith(start)), None
+    )
 
 
 def _named(base: Base | None) -> str:
     if base is None:
-        return "none that is recorded: weights from scratch, or a folder trained as a whole"
+        return "none: weights from scratch"
     kept = " held in 4 bits, unpacked here" if base.bits == 4 else ""
-    where = f"{base.name} at {base.revision}" if base.name else "a local folder"
+    where = f"{base.name} at {base.revision or 'a local folder'}" if base.name else "a local folder"
     return f"{where}{kept}, config and weights sha256 {base.digest}; its licence holds for this model, too"
 
 

@@ -1,8 +1,7 @@
 """Asks this model for places: a list of semantic IDs that all exist, none twice.
 
-    python example.py                 asks the prompt of example.json
-    python example.py PROMPT.txt      asks another one
-    python example.py --free          lets the model write what it likes
+    python example.py PROMPT.txt           asks this prompt; without it that of example.json, where one is there
+    python example.py PROMPT.txt --free    lets the model write what it likes
 Needs torch and transformers, and the files beside this one.
 """
 
@@ -23,6 +22,8 @@ def main() -> None:
     arguments.add_argument("--free", action="store_true")
     chosen = arguments.parse_args()
     settings = json.loads((HERE / "example.json").read_text(encoding="utf-8"))
+    if chosen.prompt is None and "prompt" not in settings:
+        arguments.error("example.json holds no prompt, since prompts tell of users; give a file with one: PROMPT.txt")
     prompt = chosen.prompt.read_text(encoding="utf-8").rstrip("\n") if chosen.prompt else settings["prompt"]
     with open(HERE / "ids.csv", encoding="utf-8", newline="") as file:
         places = list(csv.DictReader(file))

@@ -20,7 +20,7 @@ def tell(export: Artifact[Export], tracker: Tracker) -> None:
     log.info("exported to %s", export.load().folder)
 
 
-@stage(version=1, makes=Export, name="export_policy", tell=tell)
+@stage(version=2, makes=Export, name="export_policy", tell=tell)
 def export_policy(
     context: Context,
     spec: ExportSpec,

@@ -1,6 +1,7 @@
 """Writes the exported folder, file by file."""
 
 import json
+import logging
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -14,11 +15,12 @@ from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import SPLITS, Trajectories
 from refinepoi.export import example
-from refinepoi.export.card import model_card
+from refinepoi.export.card import licence_of, model_card
 from refinepoi.export.spec import ExportSpec
 from refinepoi.model.load import LanguageModel, load, plain
 from refinepoi.prompt.settle import settle
 
+log = logging.getLogger("refinepoi")
 PLAIN_CHAT = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
 
@@ -38,15 +40,16 @@ def write_folder(
     table = id_table(semantic_ids, trajectories)
     table.write_csv(folder / "ids.csv")
     table.write_parquet(folder / "ids.parquet")
-    settings = {
-        "prompt": example_prompt(prompts, language),
-        "list_length": prompts.list_length,
-        "levels": semantic_ids.levels,
-    }
+    settings: dict[str, Any] = {"list_length": prompts.list_length, "levels": semantic_ids.levels}
+    if spec.example:
+        settings["prompt"] = example_prompt(prompts, language)
     (folder / "example.json").write_text(json.dumps(settings, indent=1, ensure_ascii=False), encoding="utf-8")
     shutil.copyfile(Path(example.__file__), folder / "example.py")
     size = sum(p.numel() for p in weights.parameters())
-    card = model_card(spec, policy, language.base, size, prompts, semantic_ids, trajectories.facts["protocol"], metrics)
+    base = language.base or language.origin
+    if base is not None and licence_of(spec, base) is None:
+        log.warning("export.licence: that of the base is not known here; look it up and give export.licence=NAME")
+    card = model_card(spec, policy, base, size, prompts, semantic_ids, trajectories.facts["protocol"], metrics)
     (folder / "README.md").write_text(card, encoding="utf-8")
 
 
@@ -63,7 +66,7 @@ def write_model(folder: Path, language: LanguageModel, prompts: Prompts, semanti
 
 
 def example_prompt(prompts: Prompts, language: LanguageModel) -> str:
-    """The first of validation, as the model reads it: in its chat template and within the budget."""
+    """A user's own, the first of validation, as the model reads it: in its chat template and within the budget."""
     first = prompts.table.filter(pl.col("split") == SPLITS.index("validation"))[:1]
     return "".join(settle(replace(prompts, table=first), language.tokenizer).table["prompt"])
 

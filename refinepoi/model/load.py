@@ -16,6 +16,7 @@ from refinepoi.linear import quicken
 from refinepoi.model.pretrained import build_pretrained, read_model, read_tokenizer
 from refinepoi.model.rows import make_room
 from refinepoi.model.scratch import build_scratch
+from refinepoi.model.source import FILE as BASE_FILE
 from refinepoi.model.source import Base
 from refinepoi.model.spec import PretrainedModel, ScratchModel
 from refinepoi.model.tokenizer import added_numbers
@@ -32,11 +33,13 @@ class LanguageModel:
     model: causal LM in float32, on the CPU unless moved; a PeftModel while a LoRA is trained.
     tokenizer: pads on the left, ends answers with its eos token, adds nothing to answers.
     base: the pretrained model it was built on. With it an adapter is saved by itself, without it merged.
+    origin: the pretrained model that weights trained as a whole began as; its licence holds for them.
     """
 
     model: "PreTrainedModel | PeftModel"
     tokenizer: PreTrainedTokenizerBase
     base: Base | None = None
+    origin: Base | None = None
 
     def __post_init__(self) -> None:
         quicken(self.model)
@@ -62,7 +65,8 @@ def load(folder: Path, trainable: bool = False) -> LanguageModel:
     if (folder / ADAPTER_FILE).exists():
         lm = _adapted(folder, tokenizer, trainable)
     else:
-        lm = LanguageModel(read_model(folder, 32, "policy"), tokenizer)
+        origin = Base.read(folder) if (folder / BASE_FILE).exists() else None
+        lm = LanguageModel(read_model(folder, 32, "policy"), tokenizer, origin=origin)
         lm.model.requires_grad_(trainable)
     _greedy(lm)
     lm.model.train(trainable)
@@ -85,11 +89,14 @@ def adapt(lm: LanguageModel, spec: ScratchModel | PretrainedModel) -> LanguageMo
 def save(lm: LanguageModel, folder: Path) -> None:
     """The policy as `load` reads it; the model itself is left as it is.
 
-    Whole weights, config and tokenizer; of an adapter on a known base only the adapter, the tokenizer and what the base
-    was, since copies of a large base would fill the disk. An adapter on anything else is merged into a copy.
+    Whole weights, config, tokenizer and what they began as; of an adapter on a known base only the adapter, the
+    tokenizer and what the base was, since copies of a large base would fill the disk. An adapter on anything else is
+    merged into a copy.
     """
     if isinstance(lm.model, PreTrainedModel) or lm.base is None:
         save_merged(lm, folder)
+        if origin := lm.base or lm.origin:
+            origin.write(folder)
         return
     from refinepoi.model.adapter import save_adapter
 

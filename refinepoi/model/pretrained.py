@@ -11,6 +11,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.core.errors import UserError
+from refinepoi.core.model_folder import reading
+from refinepoi.model.field import has_map
 from refinepoi.model.rows import make_room, start_at_mean, start_on_the_map
 from refinepoi.model.source import Base, require_weights
 from refinepoi.model.spec import PretrainedModel
@@ -18,6 +20,7 @@ from refinepoi.model.tokenizer import id_token_numbers, prepare_foreign
 
 log = logging.getLogger("refinepoi")
 COMPUTE = torch.bfloat16  # in which 4-bit weights are unpacked and multiplied
+FOR_SCRATCH = ("evidence", "compact")
 OFFLINE = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -31,12 +34,17 @@ def build_pretrained(
             "model.revision: %s moves; today it is %s, and with model.revision=%s it stays that",
             spec.revision, base.revision, base.revision,
         )  # fmt: skip
+    if (template := prompts.facts.get("template")) in FOR_SCRATCH:
+        log.warning(
+            "prompt: %s is written for models from scratch; pretrained ones read language, so give prompt=question",
+            template,
+        )  # fmt: skip
     model, tokenizer = read_model(folder, base.bits, "model.path"), read_tokenizer(folder, "model.path")
     known = len(tokenizer)
     prepare_foreign(tokenizer, prompts.id_tokens, str(folder))
     make_room(model, len(tokenizer))
     start_at_mean(model, known, len(tokenizer), spec.seed)
-    if spec.id_init == "som":
+    if spec.id_init == "som" and has_map(semantic_ids, "mean"):
         numbers = id_token_numbers(tokenizer, semantic_ids.tokens)
         start_on_the_map(model, known, numbers, semantic_ids, spec.seed)
     model.config.pad_token_id = tokenizer.pad_token_id
@@ -45,10 +53,9 @@ def build_pretrained(
 
 def read_tokenizer(folder: Path, setting: str) -> PreTrainedTokenizerBase:
     """setting: what to name in an error."""
-    try:
-        return AutoTokenizer.from_pretrained(folder, **OFFLINE)
-    except (OSError, ValueError, KeyError) as error:
-        raise _unreadable(folder, setting, error) from error
+    with reading(folder, setting):
+        tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **OFFLINE)
+    return tokenizer
 
 
 def read_model(folder: Path, bits: int, setting: str) -> PreTrainedModel:
@@ -57,10 +64,9 @@ def read_model(folder: Path, bits: int, setting: str) -> PreTrainedModel:
     settings: dict[str, Any] = {"use_safetensors": True, "dtype": torch.float32, "attn_implementation": "sdpa"}
     if bits == 4:
         settings |= _four_bits()
-    try:
-        return AutoModelForCausalLM.from_pretrained(folder, **OFFLINE, **settings)
-    except (OSError, ValueError, KeyError) as error:
-        raise _unreadable(folder, setting, error) from error
+    with reading(folder, setting):
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder, **OFFLINE, **settings)
+    return model
 
 
 def _four_bits() -> dict[str, Any]:
@@ -83,8 +89,3 @@ def _gpu() -> int | str:
     if not torch.cuda.is_available():
         raise UserError("model.training: qlora needs a CUDA GPU and torch sees none; take model/training=lora")
     return int(os.environ.get("LOCAL_RANK", "0"))
-
-
-def _unreadable(folder: Path, setting: str, error: Exception) -> UserError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return UserError(f"{setting}: {folder} cannot be loaded as a causal LM ({reason})")

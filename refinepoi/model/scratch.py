@@ -5,6 +5,7 @@ from transformers import Qwen3ForCausalLM as Qwen3
 
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.model.field import has_map
 from refinepoi.model.rows import draw_on_the_map
 from refinepoi.model.spec import ScratchModel
 from refinepoi.model.tokenizer import id_token_numbers, word_tokenizer
@@ -37,7 +38,7 @@ def build_scratch(
     }
     qwen3 = spec.architecture == "qwen3"
     model = Qwen3(Qwen3Config(**settings)) if qwen3 else LlamaForCausalLM(LlamaConfig(**settings))
-    if spec.id_init == "som":
+    if spec.id_init == "som" and has_map(semantic_ids, "random"):
         draw_on_the_map(model, id_token_numbers(tokenizer, semantic_ids.tokens), spec.init, semantic_ids, spec.seed)
     return model, tokenizer
 

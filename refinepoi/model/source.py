@@ -1,17 +1,17 @@
 """Where a pretrained model lies: a folder, or the Hub's cache, filled from the Hub where the network allows it.
 
-A policy that is an adapter needs its base again. `Base` says which one it was: where it came from and the sha256 of
-what it consists of, so that an adapter is never put on other weights than those it was trained on.
+Every policy of a pretrained model says what it began as, and one that is an adapter needs its base again. `Base` says
+which one it was: where it came from and the sha256 of what it consists of, so that an adapter is never put on other
+weights than those it was trained on.
 """
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Self
 
 from refinepoi.core.errors import UserError
+from refinepoi.core.model_folder import INDEX, digest_of, missing_part
 from refinepoi.core.store import write_durably
 from refinepoi.model.spec import COMMIT
 
@@ -72,9 +72,8 @@ class Base:
 
 def require_weights(folder: Path, setting: str) -> None:
     """setting: what to name in the error."""
-    for needed, what in (("config.json", "config.json"), ("*.safetensors", "safetensors weights")):
-        if not any(folder.glob(needed)):
-            raise UserError(f"{setting}: {folder} has no {what}; expected a Hugging Face folder of a causal LM")
+    if (missing := missing_part(folder)) is not None:
+        raise UserError(f"{setting}: {folder} has no {missing}; expected a Hugging Face folder of a causal LM")
 
 
 def fetched(name: str, revision: str) -> Path:
@@ -109,7 +108,7 @@ def fetched(name: str, revision: str) -> Path:
 
 def is_whole(folder: Path) -> bool:
     """Whether config, tokenizer and every weight file are there: a download may have stopped half way."""
-    index = folder / "model.safetensors.index.json"
+    index = folder / INDEX
     try:
         shards = set(json.loads(index.read_text())["weight_map"].values()) if index.exists() else {"model.safetensors"}
     except (ValueError, KeyError, TypeError, AttributeError):
@@ -131,18 +130,3 @@ def missing_text(name: str, revision: str) -> str:
         f"network, run: hf download {name} --revision {revision}  (and copy ~/.cache/huggingface), or give "
         "model.path=FOLDER"
     )
-
-
-def digest_of(folder: Path) -> str:
-    """sha256 over config.json and all weight files, by name and content. Read once per process and state."""
-    files = [folder / "config.json", *sorted(folder.glob("*.safetensors"))]
-    return _digest(tuple((str(f), (s := f.stat()).st_size, s.st_mtime_ns) for f in files))
-
-
-@cache
-def _digest(files: tuple[tuple[str, int, int], ...]) -> str:
-    total = hashlib.sha256()
-    for name, *_ in files:
-        with Path(name).open("rb") as file:
-            total.update(Path(name).name.encode() + b"\0" + hashlib.file_digest(file, "sha256").digest())
-    return total.hexdigest()

@@ -4,10 +4,11 @@ import importlib.util
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from refinepoi.core.model_folder import content_of, folder_problems
 from refinepoi.core.spec import Count, Positive, Spec
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -104,14 +105,16 @@ class PretrainedModel(Spec):
         """Whether the settings name one state of the weights for good."""
         return self.path is not None or bool(COMMIT.fullmatch(self.revision or ""))
 
+    def identity(self) -> Any:
+        """A folder is known by what it holds, not by where it lies."""
+        content = content_of(self.path) if self.path is not None else ""
+        return self.model_dump(mode="json") | {"content": content} | ({"path": None} if content else {})
+
     def problems(self) -> list[str]:
         """What can be seen without loading the model."""
         found = self.training.problems() if isinstance(self.training, Qlora) else []
         if self.path is not None:
-            if not (Path(self.path).expanduser() / "config.json").is_file():
-                found.append(
-                    f"model.path: no model in {self.path!r}; give a Hugging Face folder that holds config.json"
-                )
+            found += folder_problems("model.path", self.path)
         elif os.environ.get("HF_HUB_OFFLINE", "0").upper() in ("1", "ON", "YES", "TRUE"):
             from refinepoi.model.source import missing
 

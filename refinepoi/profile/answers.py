@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from refinepoi.core.errors import UserError
+from refinepoi.core.model_folder import reading
 from refinepoi.core.spec import digest
 from refinepoi.core.stage import Context
 from refinepoi.core.store import write_durably
 from refinepoi.profile.spec import Endpoint, LlmProfiles, LocalWriter
 
 FOLDER = ".answers"
+HOW = ("key_variable", "timeout", "retries", "parallel")
 Writer = Callable[[str], str]
 
 
@@ -28,9 +30,7 @@ def answers(context: Context, spec: Any, questions: Sequence[str]) -> Iterable[s
     folder = Path(context.runtime.store) / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     # what an answer depends on; not how patiently or how often at a time one asks
-    asking = {
-        name: getattr(spec.writer, name) for name in ("kind", "url", "model", "path") if hasattr(spec.writer, name)
-    }
+    asking = {name: value for name, value in spec.writer.identity().items() if name not in HOW}
     settings = [asking, spec.temperature, spec.answer_tokens]
     files = {question: folder / f"{digest([*settings, question])}.json" for question in questions}
     missing = [question for question, file in files.items() if not file.exists()]
@@ -63,13 +63,9 @@ def endpoint_writer(spec: LlmProfiles, server: Endpoint) -> Writer:
 
     headers = {}
     if server.key_variable is not None:
-        key = os.environ.get(server.key_variable)
-        if not key:
-            raise UserError(
-                f"profile.writer.key_variable: the environment has no {server.key_variable}; set it to the server's "
-                f"key, or give null where it wants none"
-            )
-        headers["Authorization"] = f"Bearer {key}"
+        if problems := server.problems():
+            raise UserError(problems[0])
+        headers["Authorization"] = f"Bearer {os.environ[server.key_variable]}"
     again = Retry(
         total=server.retries, backoff_factor=0.5, backoff_max=30, status_forcelist=(408, 409, 429, 500, 502, 503, 504),
         allowed_methods=["POST"], raise_on_status=False,
@@ -119,14 +115,10 @@ def local_writer(spec: LlmProfiles, local: LocalWriter) -> Writer:
     from refinepoi.core.seeding import seed_torch
 
     offline: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(local.path, **offline)
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            local.path, **offline, use_safetensors=True, dtype=torch.float32
-        )
-    except (OSError, ValueError, KeyError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"profile.writer.path: {local.path} cannot be loaded as a causal LM ({reason})") from error
+    folder = Path(local.path).expanduser()
+    with reading(folder, "profile.writer.path"):
+        tokenizer = AutoTokenizer.from_pretrained(folder, **offline)
+        model: Any = AutoModelForCausalLM.from_pretrained(folder, **offline, use_safetensors=True, dtype=torch.float32)
     model.eval()
 
     @torch.no_grad()

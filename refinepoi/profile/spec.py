@@ -1,10 +1,11 @@
 """Settings of user profiles. Values in `conf/profile`."""
 
-from pathlib import Path
-from typing import Annotated, Literal
+import os
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from refinepoi.core.model_folder import content_of, folder_problems
 from refinepoi.core.spec import Count, NonNegative, Positive, Spec
 
 
@@ -42,12 +43,25 @@ class Endpoint(Spec):
     retries: int = Field(ge=0, description="after the first try, with growing pauses")
     parallel: Count = Field(description="questions at a time")
 
+    def problems(self) -> list[str]:
+        if self.key_variable is None or os.environ.get(self.key_variable):
+            return []
+        return [
+            f"profile.writer.key_variable: the environment has no {self.key_variable}; set it to the server's key, or "
+            "give null where it wants none"
+        ]
+
 
 class LocalWriter(Spec):
     """A Hugging Face causal LM folder."""
 
     kind: Literal["local"]
     path: str = Field(min_length=1)
+
+    def identity(self) -> Any:
+        """A folder is known by what it holds, not by where it lies."""
+        content = content_of(self.path)
+        return {"kind": self.kind, "content": content} | ({} if content else {"path": self.path})
 
 
 class LlmProfiles(Profile):
@@ -59,11 +73,14 @@ class LlmProfiles(Profile):
     temperature: NonNegative = Field(description="0: greedy")
     answer_tokens: Count = Field(description="longest answer, in the writer's tokens")
 
+    def identity(self) -> Any:
+        return self.model_dump(mode="json") | {"writer": self.writer.identity()}
+
     def problems(self) -> list[str]:
         """What can be seen without asking."""
-        if isinstance(self.writer, LocalWriter) and not (Path(self.writer.path) / "config.json").is_file():
-            return [f"profile.writer.path: no model in {self.writer.path!r}; give a folder that holds config.json"]
-        return []
+        if isinstance(self.writer, LocalWriter):
+            return folder_problems("profile.writer.path", self.writer.path)
+        return self.writer.problems()
 
 
 ProfileSpec = Annotated[NoProfiles | TemplateProfiles | LlmProfiles, Field(discriminator="kind")]

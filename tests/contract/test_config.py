@@ -44,7 +44,8 @@ def needs(tmp_path: Path) -> dict[str, list[str]]:
     (tmp_path / "spots.csv").write_text("id,spot_categories\n")
     steps = "user_id,venue_id,latitude,longitude,timestamp,venue_category,venue_category_id"
     (tmp_path / "steps.csv").write_text(steps + "\n")
-    (tmp_path / "config.json").write_text("{}")
+    for file in ("config.json", "model.safetensors", "tokenizer.json"):
+        (tmp_path / file).write_text("{}")
     for pinned in (FittedFeatures, FittedEncoder, FittedSpec):
         manifest = {"stage": pinned.stage, "version": pinned.version, "key": "k", "files": {}}
         (tmp_path / pinned.stage).mkdir()
@@ -85,6 +86,7 @@ def test_the_listings_are_not_empty() -> None:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_validates(option: str, needs: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Qlora, "problems", lambda self: [])  # a GPU is no matter of its settings
+    monkeypatch.setenv("OPENAI_API_KEY", "a key")  # nor is a key
     group, _, name = option.rpartition("/")
     launch = check([f"{group}={name}", *needs.get(option, [])], multirun=False)
     assert len(launch.jobs) == 1

@@ -66,7 +66,7 @@ def policy_of(world: World, spec: Any, folder: Path) -> Policy:
 
 
 def export(world: World, policy: Policy, folder: Path, metrics: Any = None, **changes: Any) -> Path:
-    spec = ExportSpec(**{"dtype": "float32", "metrics": False, "licence": None, **changes})
+    spec = ExportSpec(**{"dtype": "float32", "metrics": False, "licence": None, "example": True, **changes})
     write_folder(folder, spec, policy, world.prompts, world.ids, world.trajectories, metrics)
     Export(folder)
     return folder
@@ -167,6 +167,31 @@ def test_the_model_card(exported: Path, world: World, adapter: Policy, tmp_path:
     assert yaml.safe_load(card.split("---")[1])["license"] == "cc-by-4.0"
     assert "| policy | 0.500 |  |  | 0.625 |" in card and "a local folder" in card and "sha256" in card
     assert str(tmp_path.parent) not in card  # nothing of the machine it was made on
+
+
+def test_no_user_is_told_of_unless_asked(world: World, scratch_policy: Policy, tmp_path: Path) -> None:
+    folder = export(world, scratch_policy, tmp_path / "model", example=False)
+    texts = [file.read_text("utf-8") for file in folder.iterdir() if file.suffix in (".json", ".md", ".py", ".jinja")]
+    assert not any(PROMPT in text for text in texts)
+    start = [sys.executable, "-I", str(folder / "example.py")]
+    done = subprocess.run(start, capture_output=True, text=True, cwd=tmp_path, env={"HF_HUB_OFFLINE": "1"})
+    assert done.returncode == 2 and "give a file with one" in done.stderr
+
+
+def test_weights_trained_as_a_whole_keep_base_and_licence(
+    world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save(build(scratch("llama", tie=False), world.prompts, world.ids), tmp_path / "base")
+    spec = pretrained(tmp_path / "base", name="Qwen/Qwen3-0.6B")
+    policy = policy_of(world, spec, tmp_path / "policy")
+    save(load(policy.model, trainable=True), tmp_path / "next")  # as GRPO goes on with it
+    policy = Policy(tmp_path / "next", policy.facts)
+    front = yaml.safe_load((export(world, policy, tmp_path / "model") / "README.md").read_text("utf-8").split("---")[1])
+    assert (front["base_model"], front["license"]) == ("Qwen/Qwen3-0.6B", "apache-2.0")
+    assert "export.licence" not in caplog.text
+    unknown = policy_of(world, pretrained(tmp_path / "base"), tmp_path / "unknown")
+    export(world, unknown, tmp_path / "second")
+    assert "give export.licence=NAME" in caplog.text
 
 
 def test_half_an_export_is_refused(exported: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Neighbouring cells of a grid start with neighbouring embeddings, in every kind of model, and no others do."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,29 @@ def test_levels_are_drawn_apart(ids: SemanticIds) -> None:
     field = token_field(ids, 20_000, generator(0, "field"))
     assert field.shape == (len(ids.tokens), 20_000)
     assert np.abs(np.corrcoef(field)[:36, 36:]).max() < 0.05
+
+
+def test_on_a_torus_opposite_edges_are_neighbours() -> None:
+    ring = smooth(8, 8, 20_000, OWN, generator(0, "field"), torus=True)
+    assert np.allclose(ring.var(1), 1, atol=0.04)
+    correlation = np.corrcoef(ring)
+    assert abs(correlation[0, 7] - correlation[0, 1]) < 0.03 and correlation[0, 7] > 0.6
+    torus = replace(SemanticIds(np.array([[0]], np.int32), ((8, 8),), "none"), report={"topology": "toroidal"})
+    assert np.corrcoef(token_field(torus, 20_000, generator(0, "field")))[0, 7] > 0.6
+
+
+def test_codes_without_a_map_have_no_neighbours(
+    asked: Prompts, ids: SemanticIds, folder: Callable[..., Path], caplog: pytest.LogCaptureFixture
+) -> None:
+    codes = replace(ids, report={"quantizer": "kmeans", "topology": "rectangular"})
+    for spec, other in (
+        (pretrained(folder("llama", True)), "mean"),
+        (scratch(), "random"),
+    ):
+        one, two = (build(s, asked, codes) for s in (spec, spec.model_copy(update={"id_init": other})))
+        rows, same = (lm.model.get_input_embeddings().weight for lm in (one, two))  # type: ignore[operator]
+        assert rows.equal(same)
+        assert f"som needs a map, and quantizer=kmeans has none; taken as {other}" in caplog.text
 
 
 def test_suffixes_that_only_count_are_no_neighbours() -> None:

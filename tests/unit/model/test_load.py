@@ -4,6 +4,7 @@ import json
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,24 @@ def test_batches_padded_on_the_left_read_alike(prompts: Prompts, semantic_ids: S
     assert difference(both, torch.stack(alone)) < 1e-5
 
 
+def test_prompts_for_models_from_scratch_are_warned_of(
+    prompts: Prompts, semantic_ids: SemanticIds, folder: Folder, caplog: pytest.LogCaptureFixture
+) -> None:
+    build(pretrained(folder("llama", True)), prompts, semantic_ids)
+    assert not caplog.records
+    evidence = replace(prompts, facts=prompts.facts | {"template": "evidence"})
+    build(pretrained(folder("llama", True)), evidence, semantic_ids)
+    assert "prompt: evidence is written for models from scratch" in caplog.text
+
+
+def _cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+def _set(file: Path, **changes: Any) -> None:
+    file.write_text(json.dumps(json.loads(file.read_text()) | changes))
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -142,6 +161,9 @@ def test_batches_padded_on_the_left_read_alike(prompts: Prompts, semantic_ids: S
         (lambda path: (path / "model.safetensors").unlink(), "has no safetensors weights"),
         (lambda path: (path / "config.json").write_text("{}"), "cannot be loaded"),
         (lambda path: (path / "tokenizer.json").write_text("{}"), "cannot be loaded"),
+        (lambda path: (path / "tokenizer.json").write_text('{"model": {"type": "BPE"}}'), "cannot be loaded"),
+        (lambda path: _cut(path / "model.safetensors"), "cannot be loaded"),
+        (lambda path: _set(path / "config.json", hidden_size="wide"), "cannot be loaded"),
     ],
 )
 def test_folders_that_cannot_be_used_are_refused(

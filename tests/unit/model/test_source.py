@@ -12,8 +12,9 @@ from models import difference, logits, lora, pretrained, train
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.core.errors import UserError
+from refinepoi.core.model_folder import digest_of
 from refinepoi.model.load import build, load, save
-from refinepoi.model.source import digest_of, fetched, is_whole, missing
+from refinepoi.model.source import fetched, is_whole, missing
 
 COMMIT = "c" * 40
 

@@ -1,12 +1,14 @@
 """Options of `model` are valid; wrong settings are refused before anything heavy is imported."""
 
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from options import CONF, option
 from pydantic import TypeAdapter, ValidationError
 
+from refinepoi.core.store import artifact_key
 from refinepoi.model import spec as specs
 from refinepoi.model.spec import COMMIT, ModelSpec, PretrainedModel, Qlora, ScratchModel
 
@@ -82,8 +84,33 @@ def test_a_model_without_a_source_is_refused() -> None:
 
 
 def test_a_path_without_a_model_is_a_problem(tmp_path: Path) -> None:
-    (problem,) = read("qwen3_0_6b", path=str(tmp_path)).problems()
-    assert problem.startswith(f"model.path: no model in '{tmp_path}'; give a Hugging Face folder")
+    """Names of files are enough to tell: nothing is loaded before a run starts."""
+    files = ("config.json", "model-00001-of-00001.safetensors", "tokenizer.json")
+    for file, lacking in zip(files, ("config.json", "safetensors weights", "tokenizer"), strict=True):
+        (problem,) = read("qwen3_0_6b", path=str(tmp_path)).problems()
+        assert f"model.path: no model in '{tmp_path}', it has no {lacking}; give a Hugging Face folder" in problem
+        (tmp_path / file).write_text("{}")
+    assert read("qwen3_0_6b", path=str(tmp_path)).problems() == []
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "gone.safetensors"}}')
+    assert "it has no gone.safetensors" in read("qwen3_0_6b", path=str(tmp_path)).problems()[0]
+
+
+def test_a_folder_is_known_by_its_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        for file in ("config.json", "model.safetensors", "tokenizer.json"):
+            (tmp_path / name / file).write_text("{}")
+    one, two = (read("local", path=str(tmp_path / name)) for name in ("one", "two"))
+    first = one.identity()
+    assert first == two.identity() and first != read("local", path=str(tmp_path)).identity()
+    monkeypatch.chdir(tmp_path)
+    assert read("local", path="one").identity() == first
+    for file in ("model.safetensors", "tokenizer.json"):
+        before = one.identity()
+        (tmp_path / "one" / file).write_text("{ }")
+        assert one.identity() != before
+    stage = SimpleNamespace(name="train", version=1, judged=())
+    assert artifact_key(cast(Any, stage), [one]) != artifact_key(cast(Any, stage), [two])
 
 
 def test_without_network_or_cache_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

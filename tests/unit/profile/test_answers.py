@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,9 @@ def test_errors_say_what_to_do(stub: Stub, write: Any, monkeypatch: pytest.Monke
         write(gone, "a")
     with pytest.raises(UserError, match=r"answered 404 .*up to /v1"):
         write(spec(stub, url=stub.url + "/v1"), "b")
+    assert spec(stub).problems() == []
     monkeypatch.delenv("REFINEPOI_TEST_KEY")
+    assert "key_variable: the environment has no REFINEPOI_TEST_KEY" in spec(stub).problems()[0]
     with pytest.raises(UserError, match=r"key_variable: the environment has no REFINEPOI_TEST_KEY"):
         write(spec(stub), "c")
     assert write(spec(stub, key_variable=None), "d").table.height == 5 and stub.keys[-1] is None
@@ -135,3 +138,23 @@ def test_a_model_folder_writes_too(write: Any, small_folder: Path) -> None:
     assert all("answer" in json.loads(file.read_text()) for file in answers)
     values["writer"]["path"] = "/no/such/folder"
     assert "profile.writer.path" in TypeAdapter(ProfileSpec).validate_python(values).problems()[0]
+
+
+def test_a_writer_is_known_by_what_its_folder_holds(
+    write: Any, small_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def writer(path: str) -> Any:
+        values = option("profile", "llm_local") | {"refresh_days": None, "answer_tokens": 6}
+        values["writer"]["path"] = path
+        return TypeAdapter(ProfileSpec).validate_python(values)
+
+    copy = tmp_path / "copy"
+    shutil.copytree(small_folder, copy)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert writer("~/copy").problems() == []
+    assert writer("~/copy").identity() == writer(str(small_folder)).identity()
+    weights = copy / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    assert writer("~/copy").identity() != writer(str(small_folder)).identity()
+    with pytest.raises(UserError, match=r"profile\.writer\.path: .*copy cannot be loaded"):
+        write(writer("~/copy"))
