@@ -1,7 +1,7 @@
 """Spec: the validated, frozen description of one part of a run.
 
 Hydra composes YAML; pydantic checks it once (`refinepoi/experiment.py`); from there on everything is one of these.
-Values live in `conf/` alone, so a Spec declares fields without defaults, and the whole dump identifies it.
+Values live in `conf/` alone, so a Spec declares fields without defaults; its `identity` is the whole dump.
 """
 
 import hashlib
@@ -18,6 +18,10 @@ class Spec(BaseModel):
     """Frozen, strict, no unknown keys, no NaN or infinity."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    def identity(self) -> dict[str, Any]:
+        """What the key of an artifact is made of: all of it, except where a field cannot change a result."""
+        return self.model_dump(mode="json")
 
 
 def _check_grid(text: Any) -> Any:

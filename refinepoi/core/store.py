@@ -172,8 +172,8 @@ def _is_older(final: Path) -> bool:
 
 
 def artifact_key(stage: Stage[Any], arguments: Sequence[Spec | Artifact[Any]]) -> str:
-    """sha256 (20 hex digits) over canonical JSON of [stage, version, [spec dump or input key, ...], judged code]."""
-    parts = [a.key if isinstance(a, Artifact) else a.model_dump(mode="json") for a in arguments]
+    """sha256 (20 hex digits), canonical JSON of [stage, version, [spec identity or input key, ...], judged code]."""
+    parts = [a.key if isinstance(a, Artifact) else a.identity() for a in arguments]
     return digest([stage.name, stage.version, parts, *stage.judged])
 
 

@@ -1,9 +1,10 @@
 """Settings of user profiles. Values in `conf/profile`."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from refinepoi.core.spec import Count, NonNegative, Positive, Spec
 
@@ -31,6 +32,10 @@ class TemplateProfiles(Profile):
     kind: Literal["template"]
 
 
+PATIENCE = {"key_variable", "timeout", "retries", "parallel"}
+"""How a server is asked, which changes no answer."""
+
+
 class Endpoint(Spec):
     """An OpenAI-compatible server: POST `url`/chat/completions."""
 
@@ -41,6 +46,15 @@ class Endpoint(Spec):
     timeout: Positive = Field(description="seconds")
     retries: int = Field(ge=0, description="after the first try, with growing pauses")
     parallel: Count = Field(description="questions at a time")
+
+    @model_validator(mode="after")
+    def _no_secrets(self) -> Self:  # of the whole model: a refusal of the field would repeat its value
+        if "@" in urlsplit(self.url).netloc:
+            raise ValueError(
+                "url names a user or key before the @, which settings and logs would keep; leave it out and give "
+                "key_variable, the name of an environment variable that holds the key"
+            )
+        return self
 
 
 class LocalWriter(Spec):
@@ -58,6 +72,10 @@ class LlmProfiles(Profile):
     visits: int = Field(ge=0, description="latest training check-ins that the model reads")
     temperature: NonNegative = Field(description="0: greedy")
     answer_tokens: Count = Field(description="longest answer, in the writer's tokens")
+
+    def identity(self) -> dict[str, Any]:
+        """Without how patiently a server is asked."""
+        return self.model_dump(mode="json", exclude={"writer": PATIENCE})
 
     def problems(self) -> list[str]:
         """What can be seen without asking."""
