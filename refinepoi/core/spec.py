@@ -1,7 +1,7 @@
 """Spec: the validated, frozen description of one part of a run.
 
 Hydra composes YAML; pydantic checks it once (`refinepoi/experiment.py`); from there on everything is one of these.
-Values live in `conf/` alone, so a Spec declares fields without defaults, and the whole dump identifies it.
+Values live in `conf/` alone, so a Spec declares fields without defaults; its `identity` is the whole dump.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ class Spec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     def identity(self) -> Any:
-        """What enters the key of an artifact: the dump, where a spec does not say otherwise."""
+        """What the key of an artifact is made of: all of it, except where a field cannot change a result."""
         return self.model_dump(mode="json")
 
 

@@ -1,9 +1,10 @@
 """Settings of user profiles. Values in `conf/profile`."""
 
 import os
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from refinepoi.core.model_folder import content_of, folder_problems
 from refinepoi.core.spec import Count, NonNegative, Positive, Spec
@@ -32,6 +33,10 @@ class TemplateProfiles(Profile):
     kind: Literal["template"]
 
 
+PATIENCE = {"key_variable", "timeout", "retries", "parallel"}
+"""How a server is asked, which changes no answer."""
+
+
 class Endpoint(Spec):
     """An OpenAI-compatible server: POST `url`/chat/completions."""
 
@@ -43,6 +48,10 @@ class Endpoint(Spec):
     retries: int = Field(ge=0, description="after the first try, with growing pauses")
     parallel: Count = Field(description="questions at a time")
 
+    def identity(self) -> Any:
+        """Without how patiently the server is asked."""
+        return self.model_dump(mode="json", exclude=PATIENCE)
+
     def problems(self) -> list[str]:
         if self.key_variable is None or os.environ.get(self.key_variable):
             return []
@@ -50,6 +59,15 @@ class Endpoint(Spec):
             f"profile.writer.key_variable: the environment has no {self.key_variable}; set it to the server's key, or "
             "give null where it wants none"
         ]
+
+    @model_validator(mode="after")
+    def _no_secrets(self) -> Self:  # of the whole model: a refusal of the field would repeat its value
+        if "@" in urlsplit(self.url).netloc:
+            raise ValueError(
+                "url names a user or key before the @, which settings and logs would keep; leave it out and give "
+                "key_variable, the name of an environment variable that holds the key"
+            )
+        return self
 
 
 class LocalWriter(Spec):
