@@ -173,7 +173,8 @@ class Run:
 
     def own_lists(self, language: LanguageModel) -> Examples:
         """Searched where the model will be trained; then it goes back, for a sharded one is dealt out from there."""
-        model, home = language.model, language.model.device
+        model: Any = language.model
+        home = model.device
         model.to(self.device)
         own = own_places(self.context, language, self.trie(language), self.prompts)
         model.to(home)

@@ -34,6 +34,7 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store", runtime(processes=2), execute=run_stage)
 
 
+@pytest.mark.slow
 def test_what_the_ranks_do_and_say_arrives(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
