@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from refinepoi.baseline.spec import BaselineSpec
 from refinepoi.core.errors import UserError
 from refinepoi.core.goals import GOALS
+from refinepoi.core.resources import may_have_gpu
 from refinepoi.core.runtime import Runtime
 from refinepoi.core.spec import Spec
 from refinepoi.core.tracking_spec import TrackingSpec
@@ -159,13 +160,33 @@ def _reasoning(experiment: Experiment) -> Iterator[str]:
 
 def _training(experiment: Experiment) -> Iterator[str]:
     """What this machine can train."""
-    if experiment.runtime.device != "cpu":
+    if experiment.runtime.device != "cpu" and may_have_gpu():
         return
+    why = "runtime.device=cpu" if experiment.runtime.device == "cpu" else "this machine has none"
     for name, part in (("sft", experiment.sft), ("grpo", experiment.grpo)):
         if part.kind == "train" and part.precision == "bfloat16":
-            yield f"{name}.precision: bfloat16 is several times slower on a CPU; give {name}.precision=float32"
+            yield f"{name}.precision: bfloat16 is for GPUs ({why}), slow on a CPU; give {name}.precision=float32"
     if experiment.grpo.kind == "train" and experiment.grpo.engine != "transformers":
-        yield f"grpo.engine: {experiment.grpo.engine} needs a GPU (runtime.device=cpu); give grpo.engine=transformers"
+        yield f"grpo.engine: {experiment.grpo.engine} needs a GPU ({why}); give grpo.engine=transformers"
+
+
+def _processes(experiment: Experiment) -> Iterator[str]:
+    """Whether several processes can share a step."""
+    processes, sft, grpo = experiment.runtime.processes, experiment.sft, experiment.grpo
+    if grpo.kind == "train" and (rest := grpo.prompts_per_step % processes):
+        yield (
+            f"grpo.prompts_per_step: {grpo.prompts_per_step} cannot be shared equally by runtime.processes={processes};"
+            f" give grpo.prompts_per_step={grpo.prompts_per_step - rest + processes} or fewer processes"
+        )
+    if sft.kind == "train":
+        queries = "streams" if experiment.prompt.kind == "compact" and sft.streams.epochs else "answers"
+        for name in ("alignment", queries, "lists"):
+            phase = getattr(sft, name)
+            if phase.epochs and phase.batch_size < processes:
+                yield (
+                    f"sft.{name}.batch_size: {phase.batch_size} examples a step cannot be shared by "
+                    f"runtime.processes={processes}; give sft.{name}.batch_size={processes} or fewer processes"
+                )
 
 
 def _goals(experiment: Experiment) -> Iterator[str]:
@@ -182,7 +203,7 @@ def _goals(experiment: Experiment) -> Iterator[str]:
         yield "report.runs: goal=report compares finished runs; give report.runs=[FOLDER,...]"
 
 
-RULES = (_lists, _prompts, _training, _goals)
+RULES = (_lists, _prompts, _training, _processes, _goals)
 """Each looks across parts and says what does not fit together, with the remedy."""
 
 

@@ -1,4 +1,4 @@
-"""What the machine gives this process: cores it may use, and the peak memory of a stretch of work in MB.
+"""What the machine gives this process: cores it may use, a GPU, and the peak memory of a stretch of work in MB.
 
 Linux resets the memory's mark per stage; elsewhere it is the process's own peak.
 """
@@ -6,11 +6,13 @@ Linux resets the memory's mark per stage; elsewhere it is the process's own peak
 import math
 import os
 import resource
+import shutil
 import sys
 from pathlib import Path
 
 _STATUS = Path("/proc/self/status")
 _RESET = Path("/proc/self/clear_refs")
+_DEVICES = Path("/dev")
 _GROUPS = Path("/proc/self/cgroup")
 _GROUP_ROOT = Path("/sys/fs/cgroup")
 
@@ -19,6 +21,15 @@ def usable_cores() -> int:
     """Cores that this process may use: its affinity (taskset, Slurm) and its control group's quota (containers)."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.ceil(min(affinity, _quota(_GROUPS, _GROUP_ROOT))))
+
+
+def may_have_gpu() -> bool:
+    """Whether the system shows a card (NVIDIA, natively or under WSL, or AMD); torch is slow to import and not asked.
+
+    Also true where jobs are handed to Slurm: the machine that checks the settings is not the one that computes.
+    """
+    submits = shutil.which("sbatch") is not None and "SLURM_JOB_ID" not in os.environ
+    return submits or any(_DEVICES.glob("nvidia[0-9]*")) or any((_DEVICES / name).exists() for name in ("dxg", "kfd"))
 
 
 def _quota(groups: Path, root: Path) -> float:

@@ -1,11 +1,12 @@
 """Runtime: where and how fast a run is computed. Nothing here enters an artifact's key (proved by a test)."""
 
 import os
+from importlib.util import find_spec
 from typing import Annotated, Literal
 
 from pydantic import Field
 
-from refinepoi.core.resources import usable_cores
+from refinepoi.core.resources import may_have_gpu, usable_cores
 from refinepoi.core.spec import Count, Positive, Spec
 
 
@@ -57,10 +58,16 @@ class Runtime(Spec):
     progress: bool
 
     def problems(self) -> list[str]:
-        kind = self.strategy.kind
+        kind, found = self.strategy.kind, list[str]()
         if kind != "ddp" and self.device == "cpu":
-            return [f"runtime.strategy: {kind} needs GPUs (got runtime.device=cpu); use runtime/strategy=ddp"]
-        return []
+            found.append(f"runtime.strategy: {kind} needs GPUs (got runtime.device=cpu); use runtime/strategy=ddp")
+        elif kind != "ddp" and not may_have_gpu():
+            found.append(f"runtime.strategy: {kind} needs GPUs and this machine has none; use runtime/strategy=ddp")
+        if kind == "deepspeed" and find_spec("deepspeed") is None:
+            found.append("runtime.strategy: deepspeed is not installed; install it, or use runtime/strategy=fsdp")
+        if self.device == "cuda" and not may_have_gpu():
+            found.append("runtime.device: cuda, but this machine has no GPU; use runtime.device=cpu")
+        return found
 
 
 def prepare_process(threads: int = 0) -> None:

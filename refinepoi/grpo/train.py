@@ -32,7 +32,7 @@ from refinepoi.reward.combine import Rewards
 from refinepoi.reward.places import Places
 from refinepoi.reward.spec import RewardSpec
 from refinepoi.training import ranks
-from refinepoi.training.checkpoints import last_complete
+from refinepoi.training.checkpoints import last_complete, step_of
 from refinepoi.training.device import use_cpu
 from refinepoi.training.shards import PolicySaver
 from refinepoi.training.validation import Validation
@@ -110,7 +110,8 @@ def train(
             trainer.train(resume_from_checkpoint=str(resumed[0]) if resumed else None)
     asked = np.mean([len(ids) for ids in language.tokenizer(table["prompt"].head(200).to_list())["input_ids"]])
     answered = spec.num_generations * k * trie.levels
-    context.cost["tokens"] = spec.steps * spec.prompts_per_step * (float(asked) + answered)
+    ran = trainer.state.global_step - (step_of(resumed[0]) if resumed else 0)
+    context.cost["tokens"] = ran * spec.prompts_per_step * (float(asked) + answered)
     return Policy(_result(context, spec, saver, memory), _facts(spec, memory))
 
 

@@ -3,12 +3,12 @@
 import importlib.util
 import os
 import re
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
 from refinepoi.core.model_folder import content_of, folder_problems
+from refinepoi.core.resources import may_have_gpu
 from refinepoi.core.spec import Count, Positive, Spec
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -73,7 +73,7 @@ class Qlora(_LowRank):
         remedy = "take model/training=lora"
         if importlib.util.find_spec("bitsandbytes") is None:
             return [f'model.training: qlora needs bitsandbytes; pip install "refinepoi[qlora]", or {remedy}']
-        if not _has_gpu():
+        if not may_have_gpu():
             return [f"model.training: qlora needs a CUDA GPU and this machine has none; {remedy}"]
         return []
 
@@ -123,8 +123,3 @@ class PretrainedModel(Spec):
 
 
 ModelSpec = Annotated[ScratchModel | PretrainedModel, Field(discriminator="kind")]
-
-
-def _has_gpu() -> bool:
-    """Whether the system shows an NVIDIA card (natively or under WSL); torch is not asked, for it is slow to import."""
-    return any(Path("/dev").glob("nvidia[0-9]*")) or Path("/dev/dxg").exists()

@@ -1,8 +1,9 @@
 """One rank: the stage's function with a Context that knows its rank. Its console goes to `rank-<r>.log`.
 
 The parent asks the ranks to stop by a file: a batch system may have signalled them, too, and a second signal would not
-let them save. A rank that fails writes `error-<r>.json` before it leaves; the others are ended by the launcher. Each
-rank ends itself when the parent is gone, however that died: two attempts must never write into one folder.
+let them save. A rank that is told to stop and does leaves a file `left-<r>`, one that fails an `error-<r>.json`; the
+others are ended by the launcher. Each rank ends itself when the parent is gone, however that died: two attempts must
+never write into one folder.
 """
 
 import fcntl
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 PARENT = "parent.lock"
 EVENTS = "events.jsonl"
 STOP = "stop"
+LEFT = "left-{}"
+"""Of a rank that was told to stop and does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +56,9 @@ def main(place: Path) -> None:
         with interruption.listening():
             _stop_when_told(place / STOP)
             _run(read_job(place), place, rank)
+    except SystemExit:
+        (place / LEFT.format(rank)).touch()
+        raise
     except Exception as error:
         known = isinstance(error, UserError | DataError)
         told = {"kind": type(error).__name__, "text": str(error), "known": known}

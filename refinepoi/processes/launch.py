@@ -20,7 +20,7 @@ from refinepoi.core.runtime import Runtime
 from refinepoi.core.spec import Spec
 from refinepoi.core.stage import Artifact, Context, Stage
 from refinepoi.processes.accelerate_config import accelerate_config
-from refinepoi.processes.child import EVENTS, PARENT, STOP
+from refinepoi.processes.child import EVENTS, LEFT, PARENT, STOP
 from refinepoi.processes.events import Replay
 from refinepoi.processes.job import write_job
 
@@ -55,7 +55,7 @@ def run_stage(stage: Stage[Any], context: Context, arguments: Sequence[Spec | Ar
         replay()
     finally:
         replay.close()
-    if interruption.asked():
+    if interruption.asked() and not _broke(place):
         interruption.leave()
     if launcher.returncode:
         raise _failure(place, launcher.returncode)
@@ -90,7 +90,7 @@ def _started(place: Path, runtime: Runtime) -> Iterator["subprocess.Popen[bytes]
     """
     command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(place / CONFIG)]
     package = str(Path(__file__).parents[2])
-    threads = int(os.environ.get("OMP_NUM_THREADS", "1"))
+    threads = _threads(os.environ.get("OMP_NUM_THREADS", ""))
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH", "")])),
@@ -108,6 +108,21 @@ def _started(place: Path, runtime: Runtime) -> Iterator["subprocess.Popen[bytes]
         if launcher.poll() is None:
             launcher.kill()
             launcher.wait()
+
+
+def _threads(setting: str) -> int:
+    """The first of a list such as "4,2", one for each level of nesting; 1 where OpenMP would not read it either."""
+    first = setting.partition(",")[0].strip()
+    return int(first) if first.isdecimal() else 1
+
+
+def _broke(place: Path) -> bool:
+    """Whether a rank failed before any left because it was told to.
+
+    Those that see another leave may fail over it, and those that see another fail are told to leave: the first counts.
+    """
+    ends = [*place.glob("error-*.json"), *place.glob(LEFT.format("*"))]
+    return bool(ends) and min(ends, key=lambda file: file.stat().st_mtime_ns).name.startswith("error-")
 
 
 def _failure(place: Path, code: int) -> Exception:

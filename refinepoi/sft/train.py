@@ -31,7 +31,7 @@ from refinepoi.sft.own import own_places
 from refinepoi.sft.spec import Phase, TrainSft
 from refinepoi.sft.trainer import AnswerTrainer, Parts, settings
 from refinepoi.training import ranks
-from refinepoi.training.checkpoints import last_complete
+from refinepoi.training.checkpoints import last_complete, step_of
 from refinepoi.training.device import use_cpu
 from refinepoi.training.shards import PolicySaver
 from refinepoi.training.validation import Validation
@@ -91,6 +91,7 @@ class Run:
     ) -> None:
         self.context, self.spec, self.model_spec = context, spec, model_spec
         self.prompts, self.semantic_ids = prompts, semantic_ids
+        self.device = "cpu" if use_cpu(context.runtime.device, spec.precision, "sft") else "cuda"
         self.best: Path | None = None
         self.phases: list[dict[str, Any]] = []
         self.steps = 0
@@ -123,11 +124,11 @@ class Run:
         self, name: str, phase: Phase, make_examples: Callable[[LanguageModel], Examples], epochs: int, judged: bool
     ) -> dict[str, Any]:
         folder, spec = self.context.work / name, self.spec
-        cpu = use_cpu(self.context.runtime.device, spec.precision, "sft")
+        cpu = self.device == "cpu"
         seed_torch(spec.seed)
         language = self.language()
         self.prompts = settle(self.prompts, language.tokenizer)
-        trie = self.trie(language).to("cpu" if cpu else "cuda")
+        trie = self.trie(language).to(self.device)
         examples = make_examples(language)
         plan = plan_batches(examples.lengths(), phase.batch_size, epochs, spec.seed, name)
         collate = Collator(examples, language.tokenizer.pad_token_id)
@@ -147,7 +148,8 @@ class Run:
         trainer = AnswerTrainer(language, settings(spec, phase, parts, folder, cpu), parts, answer_loss, watch)
         with interruption.saving():
             trainer.train(resume_from_checkpoint=str(resumed[0]) if resumed else None)
-        tokens = int(examples.lengths()[np.concatenate(plan)].sum())
+        ran = plan[step_of(resumed[0]) if resumed else 0 : trainer.state.global_step]
+        tokens = sum(int(examples.lengths()[rows].sum()) for rows in ran)
         self.context.cost["tokens"] = self.context.cost.get("tokens", 0.0) + tokens
         return {
             "steps": trainer.state.global_step,
@@ -170,7 +172,12 @@ class Run:
         return trie
 
     def own_lists(self, language: LanguageModel) -> Examples:
+        """Searched where the model will be trained; then it goes back, for a sharded one is dealt out from there."""
+        model: Any = language.model
+        home = model.device
+        model.to(self.device)
         own = own_places(self.context, language, self.trie(language), self.prompts)
+        model.to(home)
         return list_examples(self.prompts, self.semantic_ids, language.tokenizer, self.spec.lists, own, self.spec.seed)
 
 

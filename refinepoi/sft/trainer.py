@@ -27,7 +27,8 @@ Loss = Callable[[Any, dict[str, Any]], Tensor]
 class Parts(Dataset[dict[str, Any]]):
     """The optimizer steps, each cut into equal parts of at most `most` examples, as many on each of the ranks.
 
-    The data loader deals the parts out in turn: part i goes to rank i modulo `ranks`.
+    The data loader deals the parts out in turn: part i goes to rank i modulo `ranks`. Where there are more parts than
+    examples (32 examples one at a time on 3 ranks make 33 parts), the last ones hold an example that counts nothing.
     """
 
     def __init__(self, plan: Sequence[Ints], collate: Collator, most: int, ranks: int = 1) -> None:
@@ -45,7 +46,11 @@ class Parts(Dataset[dict[str, Any]]):
     def __getitem__(self, number: int) -> dict[str, Any]:
         step, part = divmod(number, self.parts)
         rows = self.plan[step]
-        return self.collate(np.array_split(rows, self.parts)[part], self.collate.norm(rows))
+        mine, norm = np.array_split(rows, self.parts)[part], self.collate.norm(rows)
+        if len(mine):
+            return self.collate(mine, norm)
+        nothing = self.collate(rows[:1], norm)
+        return {**nothing, "weights": nothing["weights"] * 0.0}
 
 
 class AnswerTrainer(Trainer):

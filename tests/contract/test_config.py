@@ -9,6 +9,7 @@ from folders import model_folder
 
 from refinepoi.core.errors import UserError
 from refinepoi.core.goals import GOALS
+from refinepoi.core.runtime import Runtime
 from refinepoi.encoder.spec import FittedEncoder
 from refinepoi.experiment import Experiment, load_config, to_yaml
 from refinepoi.features.spec import FittedFeatures
@@ -86,7 +87,8 @@ def test_the_listings_are_not_empty() -> None:
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_validates(option: str, needs: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Qlora, "problems", lambda self: [])  # a GPU is no matter of its settings
+    for part in (Qlora, Runtime):  # what the machine has is no matter of an option's values
+        monkeypatch.setattr(part, "problems", lambda self: [])
     monkeypatch.setenv("OPENAI_API_KEY", "a key")  # nor is a key
     group, _, name = option.rpartition("/")
     launch = check([f"{group}={name}", *needs.get(option, [])], multirun=False)
@@ -164,11 +166,20 @@ REFUSALS = [
     (["seed=1,2"], "seed=1,2: several values; add -m to sweep over them"),
     (["nonsense"], "nonsense: not an override; write key=value"),
     (["runtime.device=tpu"], "runtime.device: must be auto, cpu or cuda (got 'tpu')"),
+    (["runtime.processes=3", "grpo.prompts_per_step=8"], "grpo.prompts_per_step: 8 cannot be shared equally by"),
+    (["runtime.processes=4", "sft.lists.batch_size=3"], "sft.lists.batch_size: 3 examples a step cannot be shared by"),
+    (["sft.precision=bfloat16"], "sft.precision: bfloat16 is for GPUs (this machine has none)"),
+    (["grpo.precision=bfloat16"], "grpo.precision: bfloat16 is for GPUs (this machine has none)"),
+    (["runtime.device=cuda"], "runtime.device: cuda, but this machine has no GPU"),
+    (["runtime/strategy=fsdp"], "runtime.strategy: fsdp needs GPUs and this machine has none"),
+    (["runtime/strategy=deepspeed"], "runtime.strategy: deepspeed is not installed"),
 ]
 
 
 @pytest.mark.parametrize(("words", "line"), REFUSALS, ids=[" ".join(w) for w, _ in REFUSALS])
-def test_refusals_name_key_value_and_remedy(words: list[str], line: str) -> None:
+def test_refusals_name_key_value_and_remedy(words: list[str], line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("experiment", "core.runtime"):
+        monkeypatch.setattr(f"refinepoi.{module}.may_have_gpu", lambda: False)
     with pytest.raises(UserError) as caught:
         check(words, multirun=False)
     assert line in str(caught.value), str(caught.value)

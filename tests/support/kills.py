@@ -7,7 +7,8 @@ import hashlib
 import multiprocessing
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -87,13 +88,23 @@ class Victim:
         return process
 
 
-def random_moments(count: int, victim: Victim) -> Iterator[Moment]:
-    """One before the first step, the others each in its own stretch of the time after it."""
-    draw = random.Random(0)
+def random_kills(count: int, victim: Victim) -> Counter[str]:
+    """Kill so many runs, and count what they were doing: one before the first step, the others each in its own stretch
+    of the time after it. A run that was faster than its moment is not counted, and another moment is drawn."""
+    draw, doing = random.Random(0), Counter[str]()
     start = draw.random() * victim.starting
-    yield lambda _, elapsed: elapsed >= start
-    for part in range(count - 1):
-        yield after((part + draw.random()) / (count - 1) * victim.training)
+    for attempt in range(4 * count):
+        part = float(doing.total() - 1)
+        moment: Moment = lambda _, elapsed: elapsed >= start  # noqa: E731
+        if doing:
+            moment = after((part + draw.random()) / (count - 1) * victim.training)
+        if (was := victim.killed(f"random-{attempt}", moment)) != "finished":
+            doing[was] += 1
+        elif doing:
+            victim.training *= 0.9  # the machine is faster than it was
+        if doing.total() == count:
+            break
+    return doing
 
 
 def after(seconds: float) -> Moment:
@@ -124,8 +135,8 @@ def unmarked(work: Path) -> list[Path]:
 
 
 def digest(folder: Path) -> dict[str, str]:
-    """sha256 of every file of the policy."""
-    files = sorted((folder / "model").rglob("*"))
+    """sha256 of every file of the policy, its facts among them."""
+    files = [*sorted((folder / "model").rglob("*")), folder / "facts.json"]
     assert any(file.suffix == ".safetensors" for file in files)
     return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files if f.is_file()}
 

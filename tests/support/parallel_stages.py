@@ -78,6 +78,21 @@ def linger(context: Context, spec: Say) -> None:
         interruption.leave()
 
 
+@stage(version=1, makes=Text, name="stumble", parallel=True)
+def stumble(context: Context, spec: Say) -> None:
+    """Works until it is asked to stop; then rank 1 cannot save."""
+    from refinepoi.training import ranks
+
+    with interruption.saving():
+        (context.work / f"started-{context.rank}").write_text(str(os.getpid()))
+        while not ranks.anyone(interruption.asked()):
+            time.sleep(0.05)
+        if context.rank == 1:
+            raise UserError("runtime.store: the disk is full")
+        ranks.wait()
+        interruption.leave()
+
+
 @stage(version=1, makes=Text, name="shard", parallel=True)
 def shard(context: Context, spec: Spec, prompts: Artifact[Any], semantic_ids: Artifact[Any]) -> None:
     """A model and its FSDP2-sharded copy must answer, score, learn and be saved alike."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from refinepoi.core import resources
 from refinepoi.core.resources import _quota, usable_cores
 
 
@@ -74,3 +75,18 @@ def test_threads_as_asked_and_the_environment_goes_first(monkeypatch: pytest.Mon
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     prepare_process(8)
     assert os.environ["OMP_NUM_THREADS"] == "3"
+
+
+def test_a_gpu_is_seen_by_its_device_file_and_left_to_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resources, "_DEVICES", tmp_path)
+    monkeypatch.setattr(resources.shutil, "which", lambda name: None)
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    assert not resources.may_have_gpu()
+    for name in ("nvidia0", "dxg", "kfd"):
+        (tmp_path / name).touch()
+        assert resources.may_have_gpu()
+        (tmp_path / name).unlink()
+    monkeypatch.setattr(resources.shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert resources.may_have_gpu()  # the machine that submits
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    assert not resources.may_have_gpu()

@@ -13,6 +13,7 @@ from refinepoi.core.store import Store
 from refinepoi.processes.launch import run_stage
 
 
+@pytest.mark.slow
 def test_a_sharded_model_answers_scores_learns_and_is_saved_as_a_whole_one(
     world: Any, stored: list[Artifact[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

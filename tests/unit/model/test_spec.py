@@ -131,7 +131,7 @@ def test_qlora_is_refused_where_it_cannot_run(
     monkeypatch: pytest.MonkeyPatch, library: bool, gpu: bool, reason: str | None
 ) -> None:
     monkeypatch.setattr(specs.importlib.util, "find_spec", lambda _: object() if library else None)
-    monkeypatch.setattr(specs, "_has_gpu", lambda: gpu)
+    monkeypatch.setattr(specs, "may_have_gpu", lambda: gpu)
     training = read("qwen3_8b", "qlora").training
     assert isinstance(training, Qlora)
     problems = training.problems()

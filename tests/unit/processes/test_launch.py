@@ -18,6 +18,7 @@ from runtimes import runtime
 from refinepoi.core.errors import UserError
 from refinepoi.core.stage import Artifact
 from refinepoi.core.store import Store
+from refinepoi.processes import launch
 from refinepoi.processes.launch import run_stage
 
 SUPPORT = str(Path(parallel_stages.__file__).parent)
@@ -33,6 +34,7 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store", runtime(processes=2), execute=run_stage)
 
 
+@pytest.mark.slow
 def test_what_the_ranks_do_and_say_arrives(
     store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,21 +72,23 @@ PARENT = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {support!r})
-from parallel_stages import Say, linger
+from parallel_stages import Say, {stage}
 from runtimes import runtime
 from refinepoi.core import interruption
 from refinepoi.core.store import Store
 from refinepoi.processes.launch import run_stage
 with interruption.listening():
-    Store(Path({store!r}), runtime(processes=2), execute=run_stage).get(linger, [Say(word="x")])
+    Store(Path({store!r}), runtime(processes=2), execute=run_stage).get({stage}, [Say(word="x")])
 """
 
 
-def lingering(folder: Path) -> tuple["subprocess.Popen[bytes]", Path, list[int]]:
+def lingering(folder: Path, stage: str = "linger") -> tuple["subprocess.Popen[bytes]", Path, list[int]]:
     """A parent, its work folder, and the two ranks' process ids."""
-    parent = subprocess.Popen([sys.executable, "-c", PARENT.format(support=SUPPORT, store=str(folder))])
-    until(lambda: len([*folder.glob(".partial/linger-*/.work/started-*")]) == 2 or parent.poll() is not None, 90)
-    files = sorted(folder.glob(".partial/linger-*/.work/started-*"))
+    code = PARENT.format(support=SUPPORT, store=str(folder), stage=stage)
+    with open(folder / "parent.log", "wb") as said:
+        parent = subprocess.Popen([sys.executable, "-c", code], stderr=said)
+    until(lambda: len([*folder.glob(f".partial/{stage}-*/.work/started-*")]) == 2 or parent.poll() is not None, 90)
+    files = sorted(folder.glob(f".partial/{stage}-*/.work/started-*"))
     assert len(files) == 2
     return parent, files[0].parent, [int(file.read_text()) for file in files]
 
@@ -115,6 +119,36 @@ def test_a_signal_lets_every_rank_save_and_the_job_leaves_with_75(tmp_path: Path
     parent.send_signal(signal.SIGTERM)
     assert parent.wait(60) == 75
     assert {file.name for file in work.glob("saved-*")} == {"saved-0", "saved-1"}
+
+
+@pytest.mark.slow
+def test_a_rank_that_fails_while_it_stops_is_a_failure(tmp_path: Path) -> None:
+    """Else a batch system would start the job again, for ever."""
+    parent, _, _ = lingering(tmp_path, "stumble")
+    parent.send_signal(signal.SIGTERM)
+    assert parent.wait(60) == 1
+    assert "UserError: runtime.store: the disk is full" in (tmp_path / "parent.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("ends", "broke"),
+    [
+        ([], False),
+        (["left-0", "left-1"], False),
+        (["left-0", "error-1.json"], False),
+        (["error-1.json", "left-0"], True),
+    ],
+)
+def test_the_first_end_tells_a_stop_from_a_failure(tmp_path: Path, ends: list[str], broke: bool) -> None:
+    for moment, name in enumerate(ends):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, ns=(moment, moment))
+    assert launch._broke(tmp_path) == broke
+
+
+@pytest.mark.parametrize(("setting", "threads"), [("4", 4), ("4,2", 4), (" 3 , 1", 3), ("", 1), ("many", 1)])
+def test_threads_are_read_as_openmp_reads_them(setting: str, threads: int) -> None:
+    assert launch._threads(setting) == threads
 
 
 @pytest.mark.slow

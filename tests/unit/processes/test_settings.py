@@ -52,9 +52,10 @@ def test_what_strategies_say() -> None:
         assert zero["zero_stage"] == stage and zero["offload_optimizer_device"] == "cpu"
 
 
-def test_sharding_needs_gpus() -> None:
+def test_sharding_needs_gpus(monkeypatch: pytest.MonkeyPatch) -> None:
     fsdp = option("runtime", "strategy/fsdp")
     assert "runtime.device=cpu" in runtime(strategy=fsdp).problems()[0]
+    monkeypatch.setattr("refinepoi.core.runtime.may_have_gpu", lambda: True)
     assert runtime(device="auto", strategy=fsdp).problems() == []
     with pytest.raises(UserError, match=r"runtime.strategy: fsdp needs GPUs .* runtime/strategy=ddp"):
         require_devices(runtime(strategy=fsdp))

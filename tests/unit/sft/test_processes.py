@@ -1,5 +1,6 @@
 """Two processes train what one trains, through the store and `accelerate launch`."""
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,21 @@ def test_two_processes_give_the_losses_of_one(world: Any, stored: list[Artifact[
     assert max(abs(one[key] - two[key]) for key in one) < 1e-4
     assert max(float(np.abs(weights[0][name] - weights[1][name]).max()) for name in weights[0]) < 1e-4
     assert keys[0] == keys[1]
+
+
+@pytest.mark.parametrize("size", [7, 9, 16, 32])
+def test_any_batch_can_be_cut(size: int) -> None:
+    """Every example counts once, no part is larger than asked, and each rank has as many parts as the others."""
+    examples = Examples([[1]] * size, [[2 + row] for row in range(size)], [[float(row + 1)] for row in range(size)])
+    collate, plan = Collator(examples, 0), [np.arange(size), np.arange(size)[::-1]]
+    for most, ranks, step in itertools.product((1, 2, 3, 8, 100), (1, 2, 3, 5, 6, 7), range(2)):
+        parts = Parts(plan, collate, most, ranks)
+        assert parts.parts % ranks == 0 and len(parts) == 2 * parts.parts
+        cut = [parts[step * parts.parts + part] for part in range(parts.parts)]
+        assert max(len(part["input_ids"]) for part in cut) <= most
+        counted = sorted(float(weight) for part in cut for weight in part["weights"].flatten() if weight)
+        assert counted == [row + 1.0 for row in range(size)]
+        assert {float(part["norm"]) for part in cut} == {size * (size + 1) / 2}
 
 
 def test_parts_are_shared_equally_and_a_batch_too_small_to_share_is_refused() -> None:

@@ -9,6 +9,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from refinepoi.core.errors import UserError
+from refinepoi.sft import train
 from refinepoi.training.watch import Watch
 
 
@@ -103,3 +104,23 @@ def test_patience_ends_a_phase_and_the_best_policy_is_the_result(
 def test_bfloat16_is_refused_on_a_cpu(run: Callable[..., Any]) -> None:
     with pytest.raises(UserError, match=r"sft.precision: bfloat16 needs a GPU .* sft.precision=float32"):
         run(precision="bfloat16")
+
+
+def test_own_lists_are_searched_where_the_model_is_trained(
+    world: Any, make_context: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before the trainer, which would move the model, is there."""
+    job = train.Run(make_context(), world.changed(), world.model, world.prompts, world.semantic_ids)
+    job.device, language, order = "a GPU", job.language(), list[str]()
+    monkeypatch.setattr(language.model, "to", lambda device: order.append(str(device)))
+    monkeypatch.setattr(train, "own_places", lambda *_: order.append("search"))
+    monkeypatch.setattr(train, "list_examples", lambda *_: None)
+    job.own_lists(language)
+    assert order == ["a GPU", "search", "cpu"]
+
+
+def test_tokens_are_those_of_the_steps_that_ran(run: Callable[..., Any]) -> None:
+    long = {"answers": {"epochs": 30, "learning_rate": 1e-9}, "lists": {"epochs": 0}}
+    _, stopped = run("stopped", patience=1, **long)
+    steps = json.loads((stopped.work / "answers" / "DONE.json").read_text())["steps"]
+    assert 0 < steps < 30 and 0 < stopped.cost["tokens"] <= steps * 8 * 40  # of batches of 8
