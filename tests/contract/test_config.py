@@ -156,6 +156,7 @@ REFUSALS = [
     (["name=../../x"], "name: "),
     (["seed=1,2"], "seed=1,2: several values; add -m to sweep over them"),
     (["nonsense"], "nonsense: not an override; write key=value"),
+    (["sequence=sasrec", "sequence.heads=3"], "sequence: hidden 64 must be a multiple of heads (3)"),
     (["runtime.device=tpu"], "runtime.device: must be auto, cpu or cuda (got 'tpu')"),
 ]
 
