@@ -157,6 +157,14 @@ REFUSALS = [
     (["seed=1,2"], "seed=1,2: several values; add -m to sweep over them"),
     (["nonsense"], "nonsense: not an override; write key=value"),
     (["sequence=sasrec", "sequence.heads=3"], "sequence: hidden 64 must be a multiple of heads (3)"),
+    (["ensemble=loglinear", "ensemble.counters=[typo]"], "ensemble.counters: no counter named typo; there are user_co"),
+    (["ensemble=loglinear", "ensemble.counters=[ranker_score]"], "ensemble.counters: ranker_score comes from a ranker"),
+    (["ranker=logit", "ranker.counters=[typo]"], "ranker.counters: no counter named typo; there are user_count"),
+    (["prompt.counters=[typo]"], "prompt.counters: no counter named typo; there are user_count"),
+    (
+        ["ensemble=loglinear", "ranker=trees", "ensemble.candidates=65"],
+        "ensemble.candidates: 65 are to be ranked but ranker.kept is 64; lower the one or raise the other",
+    ),
     (["runtime.device=tpu"], "runtime.device: must be auto, cpu or cuda (got 'tpu')"),
 ]
 
