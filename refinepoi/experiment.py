@@ -117,9 +117,6 @@ def _prompts(experiment: Experiment) -> Iterator[str]:
         yield (
             f"prompt.candidates: {shown} are to be shown but ranker.kept is {experiment.ranker.kept}; raise ranker.kept"
         )
-    scores = [name for name in getattr(experiment.prompt, "counters", ()) if name in SCORES]
-    if experiment.ranker.kind == "off" and scores:
-        yield f"prompt.counters: {', '.join(scores)} comes from a ranker; give ranker=trees or ranker=logit"
     if experiment.profile.kind != "off" and experiment.prompt.kind != "question":
         yield f"profile: prompt={experiment.prompt.kind} has no place for it; use prompt=question or profile=off"
     if getattr(experiment.prompt, "reasoning", False):
@@ -155,6 +152,30 @@ def _reasoning(experiment: Experiment) -> Iterator[str]:
         yield (
             "prompt.reasoning: true, but only GRPO on free text lets the model reason; give grpo.sampler=free "
             "(or grpo=paper), or prompt.reasoning=false"
+        )
+
+
+def _counters(experiment: Experiment) -> Iterator[str]:
+    """Names of counters, and how many candidates there are of each query."""
+    counted, ranked = experiment.evidence.counters, experiment.ranker.kind != "off"
+    for group in ("ranker", "prompt", "ensemble"):
+        known = (*counted, *SCORES) if ranked and group != "ranker" else counted
+        unknown = [name for name in getattr(getattr(experiment, group), "counters", ()) if name not in known]
+        scores = [name for name in unknown if name in SCORES]
+        if scores and not ranked:
+            yield f"{group}.counters: {', '.join(scores)} comes from a ranker; give ranker=trees or ranker=logit"
+        elif unknown:
+            yield f"{group}.counters: no counter named {', '.join(unknown)}; there are {', '.join(known)}"
+    if experiment.ensemble.kind == "off":
+        return
+    kept = {"evidence.candidates": experiment.evidence.candidates}
+    if experiment.ranker.kind != "off":
+        kept["ranker.kept"] = experiment.ranker.kept
+    key = min(kept, key=kept.__getitem__)
+    if experiment.ensemble.candidates > kept[key]:
+        yield (
+            f"ensemble.candidates: {experiment.ensemble.candidates} are to be ranked but {key} is {kept[key]}; lower "
+            "the one or raise the other"
         )
 
 
@@ -203,7 +224,7 @@ def _goals(experiment: Experiment) -> Iterator[str]:
         yield "report.runs: goal=report compares finished runs; give report.runs=[FOLDER,...]"
 
 
-RULES = (_lists, _prompts, _training, _processes, _goals)
+RULES = (_lists, _prompts, _counters, _training, _processes, _goals)
 """Each looks across parts and says what does not fit together, with the remedy."""
 
 

@@ -23,12 +23,7 @@ MOST = 20.0  # nats: beyond that all candidates are equally out of the question
 def mix(
     spec: LogLinear, evidence: Evidence, trajectories: Trajectories, likelihoods: npt.NDArray[np.float32]
 ) -> Predictions:
-    """likelihoods: natural logarithms [Q, C] of the policy. Raises UserError where the evidence lacks a counter."""
-    unknown = [name for name in spec.counters if name not in evidence.names]
-    if unknown:
-        raise UserError(
-            f"ensemble.counters: the evidence has no counter {', '.join(unknown)}; it has {', '.join(evidence.names)}"
-        )
+    """likelihoods: natural logarithms [Q, C] of the policy."""
     mixed = with_surprises(evidence, likelihoods)
     board = Board(trajectories, mixed, spec.kept)
     own = tuple(name for name in (LIKELIHOOD, RANKER) if name in mixed.names)
@@ -46,6 +41,15 @@ def mix(
         },
     }
     return board.predictions()
+
+
+def check_names(spec: LogLinear, evidence: Evidence) -> None:
+    """Raises UserError where the evidence lacks a counter."""
+    unknown = [name for name in spec.counters if name not in evidence.names]
+    if unknown:
+        raise UserError(
+            f"ensemble.counters: the evidence has no counter {', '.join(unknown)}; it has {', '.join(evidence.names)}"
+        )
 
 
 def with_surprises(evidence: Evidence, likelihoods: npt.NDArray[np.float32]) -> Evidence:

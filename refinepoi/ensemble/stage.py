@@ -21,8 +21,9 @@ def mix_rankers(
     trajectories: Artifact[Trajectories],
 ) -> None:
     from refinepoi.ensemble.likelihood import policy_likelihoods
-    from refinepoi.ensemble.mix import mix
+    from refinepoi.ensemble.mix import check_names, mix
 
     shown = evidence.load()
+    check_names(spec, shown)
     likelihoods = policy_likelihoods(context, spec, policy.load(), prompts.load(), semantic_ids.load(), shown)
     mix(spec, shown, trajectories.load(), likelihoods).save(context.folder)

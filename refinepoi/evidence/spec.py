@@ -51,11 +51,15 @@ class EvidenceSpec(Spec):
 
     @model_validator(mode="after")
     def _order_names_counters(self) -> Self:
-        names = counter_names(self.decay_days, self.hour_widths, self.near_km)
-        unknown = sorted((self.order.known.keys() | self.order.hidden.keys()) - set(names))
+        unknown = sorted((self.order.known.keys() | self.order.hidden.keys()) - set(self.counters))
         if unknown:
-            raise ValueError(f"order: no counter named {', '.join(unknown)}; there are {', '.join(names)}")
+            raise ValueError(f"order: no counter named {', '.join(unknown)}; there are {', '.join(self.counters)}")
         return self
+
+    @property
+    def counters(self) -> tuple[str, ...]:
+        """Names of what is counted."""
+        return counter_names(self.decay_days, self.hour_widths, self.near_km)
 
     @property
     def weights(self) -> dict[str, float]:

@@ -140,7 +140,7 @@ def _adapted(folder: Path, tokenizer: PreTrainedTokenizerBase, trainable: bool) 
 @contextmanager
 def _generator_of(seed: int) -> Iterator[None]:
     """Torch's generator as seeded; afterwards it is as it was before."""
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         yield
 

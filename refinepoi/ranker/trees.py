@@ -1,9 +1,10 @@
 """Gradient-boosted trees: LightGBM's lambdarank over the candidates of each query (docs/method.md section 5).
 
 Queries whose target is no candidate teach nothing and are left out. Same settings and data give the same bytes,
-whatever the number of threads. A model is kept as LightGBM's text.
+whatever the number of threads. A model is kept as LightGBM's text, but for the number of threads it was fitted with.
 """
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from refinepoi.ranker.spec import BoostingSpec
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 CHUNK = 2048  # queries scored at a time; memory only
+THREADS = re.compile(r"^\[num_threads: \d+\]\n", re.MULTILINE)  # of a machine, not of a model
 
 
 @dataclass(frozen=True)
@@ -96,4 +98,4 @@ def fit(spec: BoostingSpec, evidence: Evidence, queries: Ints, position: Ints, t
         "verbosity": -1,
     }
     model = lightgbm.train(settings, data, spec.rounds)
-    return Trees(model.model_to_string(), spec.parts, threads)
+    return Trees(THREADS.sub("", model.model_to_string()), spec.parts, threads)

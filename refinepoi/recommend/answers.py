@@ -7,6 +7,7 @@ from typing import Any
 
 from refinepoi.recommend.recommender import Answer, Recommender
 from refinepoi.recommend.spec import RecommendSpec
+from refinepoi.recommend.table import read_rows
 from refinepoi.recommend.trips import Question
 
 PLACE = ("rank", "poi_id", "name", "category", "latitude", "longitude", "km", "probability", "semantic_id")
@@ -17,15 +18,14 @@ SHOWN = 5
 
 def answer_all(spec: RecommendSpec, recommender: Recommender, questions: Iterable[Question]) -> dict[str, Any]:
     """The content of the artifact."""
-    mode = None if spec.mode == "as_evaluated" else spec.mode
     answers = []
     for asked in questions:
         user = asked.user if spec.known_users and asked.user in recommender.people else None
-        answer = recommender.answer(asked.visits, asked.when, spec.k, user=user, mode=mode)
+        answer = recommender.answer(asked.visits, asked.when, spec.k, user=user, mode=spec.mode)
         answers.append(_plain(asked, answer, recommender))
     facts = {
         "k": spec.k,
-        "mode": mode or recommender.spec.mode,
+        "mode": recommender.decoding(spec.k, spec.mode).mode,
         "questions": len(answers),
         "matched_by_coordinates": sum(visit["matched_km"] > 0 for answer in answers for visit in answer["history"]),
         "catalogue": len(recommender.catalogue),
@@ -37,8 +37,7 @@ def read_names(file: str | None) -> dict[str, str]:
     """What places are called: a CSV with the columns poi and name."""
     if file is None:
         return {}
-    with open(file, encoding="utf-8-sig", newline="") as lines:
-        return {row["poi"]: row["name"] for row in csv.DictReader(lines) if row["name"]}
+    return {row["poi"]: row["name"] for _, row in read_rows("recommend.names", Path(file), ",") if row["name"]}
 
 
 def write_csv(path: Path, content: dict[str, Any]) -> None:

@@ -33,7 +33,7 @@ def moment(time: Any, zone: Any = None) -> Moment:
     time: a datetime, ISO 8601 text, or epoch seconds. zone: what holds where the time itself tells none, and what the
     local clock follows where the time is given in UTC or as seconds. Raises UserError with value and remedy.
     """
-    where = _zone(zone)
+    where = zone_of(zone)
     at = _parse(time)
     if at.tzinfo is None:
         if where is None:
@@ -60,7 +60,7 @@ def _parse(time: Any) -> datetime:
 
 
 @lru_cache(maxsize=1024)
-def _zone(zone: Any) -> tzinfo | None:
+def zone_of(zone: Any) -> tzinfo | None:
     if zone is None or isinstance(zone, tzinfo):
         return zone
     text = str(zone).strip()

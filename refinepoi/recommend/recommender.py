@@ -139,14 +139,14 @@ class Recommender:
         user: str | None = None,
         timezone: Any = None,
         within_km: float = WITHIN_KM,
-        mode: str | None = None,
+        mode: str = "beam",
     ) -> Answer:
         """
         The answer with what was read and asked.
 
         user: a user of the run's data, whose visits there come before `history`. timezone: of times that tell none.
         within_km: a place that is not in the catalogue is taken for the nearest one up to here.
-        mode: list | beam, as `evaluation.decoding.mode`; None: as the run was evaluated.
+        mode: beam | list, as `evaluation.decoding.mode`; as_evaluated: as the run was.
         Raises DataError that names every row of `history` that cannot be used.
         """
         at = moment(when, timezone)
@@ -154,7 +154,7 @@ class Recommender:
         return self.answer(visits, at, k, user=user, mode=mode)
 
     def answer(
-        self, visits: list[Visit], when: Moment, k: int, *, user: str | None = None, mode: str | None = None
+        self, visits: list[Visit], when: Moment, k: int, *, user: str | None = None, mode: str = "beam"
     ) -> Answer:
         """visits: in time order, all before `when`."""
         if user is not None and user not in self.people:
@@ -162,7 +162,7 @@ class Recommender:
         earlier = None if user is None else self.people.before(user, when.utc)
         table = one_person(visits, earlier, when, self._gap_hours)
         prompt = self.prompt(table, None if user is None else self.people.row(user))
-        written = self._writer(self._decoding(k, mode)).write([prompt])
+        written = self._writer(self.decoding(k, mode)).write([prompt])
         last = int(table["poi"][-2]) if len(table["poi"]) > 1 else None
         return Answer(self._places_of(written.pois[0], written.scores[0], last), tuple(visits), when, prompt)
 
@@ -199,12 +199,12 @@ class Recommender:
             for rank, (place, poi) in enumerate(zip(real.tolist(), pois[real].tolist(), strict=True), start=1)
         )
 
-    def _decoding(self, k: int, mode: str | None) -> DecodingSpec:
-        if mode not in (None, "list", "beam"):
-            raise UserError(f"mode: {mode!r}; choose list, beam, or None: as the run was evaluated")
+    def decoding(self, k: int, mode: str) -> DecodingSpec:
+        if mode not in ("beam", "list", "as_evaluated"):
+            raise UserError(f"mode: {mode!r}; choose beam, list or as_evaluated")
         if not 1 <= k <= len(self.catalogue):
             raise UserError(f"k: {k}; choose from 1 to {len(self.catalogue)}, the size of the catalogue")
-        return self.spec.model_copy(update={"k": k, "mode": mode or self.spec.mode})
+        return self.spec.model_copy(update={"k": k, "mode": self.spec.mode if mode == "as_evaluated" else mode})
 
     def _writer(self, spec: DecodingSpec) -> ListWriter:
         if spec not in self._writers:

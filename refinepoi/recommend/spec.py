@@ -1,6 +1,5 @@
 """RecommendSpec: whose next places are asked for, when, and how the answer is written."""
 
-import csv
 import re
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +10,7 @@ from pydantic import AfterValidator, Field, computed_field, model_validator
 from refinepoi.core.errors import UserError
 from refinepoi.core.spec import Count, NonNegative, Spec
 from refinepoi.dataset.files import fingerprint
+from refinepoi.recommend.table import problems_of
 
 Text = Annotated[str, Field(min_length=1)]
 AFTER_LAST = re.compile(r"last\+(\d{1,6})")
@@ -31,6 +31,16 @@ def _check_when(text: str) -> str:
     return text
 
 
+def _check_zone(text: str) -> str:
+    from refinepoi.recommend.clock import zone_of
+
+    try:
+        zone_of(text)
+    except UserError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
 class TripColumns(Spec):
     """Names of the file's columns. Those that may be null need not be there."""
 
@@ -48,7 +58,7 @@ class RecommendSpec(Spec):
     input: Text | None = Field(description="CSV, a row a visit")
     columns: TripColumns
     separator: Literal[",", ";", "tab"]
-    timezone: Text | None = Field(description="of times that tell none")
+    timezone: Annotated[Text, AfterValidator(_check_zone)] | None = Field(description="of times that tell none")
     run: Text | None = Field(description="folder of the finished run that answers; null: a run of these settings")
     names: Text | None = Field(description="CSV with the columns poi and name: what places are called")
     each: Literal["person", "trip"] = Field(description="one question for each person, or after each of their trips")
@@ -57,8 +67,8 @@ class RecommendSpec(Spec):
     )
     k: Count = Field(description="places of an answer")
     mode: Literal["as_evaluated", "list", "beam"] = Field(
-        description="list: k places named one after another; beam: the k likeliest, with probabilities, and faster; "
-        "as_evaluated: as evaluation.decoding says"
+        description="beam: the k likeliest, with probabilities; list: k places named one after another, as trained, "
+        "slower; as_evaluated: as evaluation.decoding says"
     )
     within_km: NonNegative = Field(
         description="a place that is not in the catalogue is taken for the nearest one up to here"
@@ -81,14 +91,21 @@ class RecommendSpec(Spec):
     def delimiter(self) -> str:
         return "\t" if self.separator == "tab" else self.separator
 
+    @property
+    def filled(self) -> list[str]:
+        """Columns in which no row may be blank: whose question is it?"""
+        asked = [self.columns.user, self.columns.trip if self.each == "trip" else None]
+        return [name for name in asked if name is not None]
+
     def problems(self) -> list[str]:
-        """Files that are not there, columns they lack. Without `input` nothing is asked."""
+        """Files that are not there, columns they lack, rows that break. Without `input` nothing is asked."""
         if self.input is None:
             return []
-        found = _header_problems("recommend.input", Path(self.input), self.delimiter, self._named_columns())
+        file = Path(self.input)
+        found = problems_of("recommend.input", file, self.delimiter, self._named_columns(), self.filled)
         if self.names is not None:
             wanted = {"poi": "poi", "name": "name"}
-            found += _header_problems("recommend.names", Path(self.names), ",", wanted)
+            found += problems_of("recommend.names", Path(self.names), ",", wanted)
         if self.run is not None and not (Path(self.run) / "manifests.json").is_file():
             found.append(f"recommend.run: {self.run!r} is no folder of a finished run; it holds manifests.json")
         if self.each == "trip" and self.columns.trip is None:
@@ -100,16 +117,3 @@ class RecommendSpec(Spec):
     def _named_columns(self) -> dict[str, str]:
         named = self.columns.model_dump().items()
         return {f"recommend.columns.{key}": name for key, name in named if name is not None}
-
-
-def _header_problems(key: str, file: Path, delimiter: str, wanted: dict[str, str]) -> list[str]:
-    try:
-        with open(file, encoding="utf-8-sig", newline="") as lines:
-            header = next(csv.reader(lines, delimiter=delimiter), [])
-    except (OSError, UnicodeDecodeError) as error:
-        return [f"{key}: {str(file)!r} cannot be read ({error}); give a CSV file in UTF-8"]
-    return [
-        f"{setting if '.' in setting else key}: no column {name!r} in {str(file)!r}; it has {', '.join(header[:20])}"
-        for setting, name in wanted.items()
-        if name not in header
-    ]

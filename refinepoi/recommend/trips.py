@@ -1,6 +1,5 @@
 """Trips: the people of a CSV file, what each of them has visited and for which time they ask."""
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,8 @@ from pathlib import Path
 from refinepoi.core.errors import DataError, UserError
 from refinepoi.recommend.catalogue import Catalogue
 from refinepoi.recommend.clock import Moment, moment
-from refinepoi.recommend.spec import AFTER_LAST, RecommendSpec, TripColumns
+from refinepoi.recommend.spec import AFTER_LAST, RecommendSpec
+from refinepoi.recommend.table import read_rows
 from refinepoi.recommend.visits import FIELDS, Row, Visit, refuse, sift
 
 
@@ -24,7 +24,7 @@ class Question:
 
 def read_questions(spec: RecommendSpec, catalogue: Catalogue) -> list[Question]:
     """Every question of the file. Raises DataError that names every row that cannot be used."""
-    people = read_people(Path(str(spec.input)), spec.columns, spec.delimiter)
+    people = read_people(spec)
     questions, problems, total = [], [], 0
     for user, rows in people.items():
         visits, bad = sift([row for row, _ in rows], catalogue, None, spec.timezone, spec.within_km, "row")
@@ -40,21 +40,16 @@ def read_questions(spec: RecommendSpec, catalogue: Catalogue) -> list[Question]:
     return questions
 
 
-def read_people(file: Path, columns: TripColumns, delimiter: str) -> dict[str, list[tuple[Row, str | None]]]:
+def read_people(spec: RecommendSpec) -> dict[str, list[tuple[Row, str | None]]]:
     """Rows by person, in the order of the file, each with the text of its `when`. Rows are numbered as lines are."""
     people: dict[str, list[tuple[Row, str | None]]] = {}
-    with open(file, encoding="utf-8-sig", newline="") as lines:
-        reader = csv.DictReader(lines, delimiter=delimiter)
-        for row in reader:
-            if None in row.values() or None in row:
-                raise DataError(
-                    f"recommend.input: line {reader.line_num} of {str(file)!r} has another number of columns"
-                )
-            named = {field: getattr(columns, field) for field in FIELDS}
-            values = {field: row[name] for field, name in named.items() if name is not None}
-            user = row[columns.user] if columns.user is not None else "1"
-            when = row[columns.when].strip() or None if columns.when is not None else None
-            people.setdefault(user, []).append((Row(reader.line_num, values), when))
+    columns = spec.columns
+    named = {field: getattr(columns, field) for field in FIELDS}
+    for line, row in read_rows("recommend.input", Path(str(spec.input)), spec.delimiter, spec.filled):
+        values = {field: row[name] for field, name in named.items() if name is not None}
+        user = row[columns.user] if columns.user is not None else "1"
+        when = row[columns.when].strip() or None if columns.when is not None else None
+        people.setdefault(user, []).append((Row(line, values), when))
     return people
 
 

@@ -1,8 +1,8 @@
 """SequenceSpec: the sequence model of the table, and how it is trained."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from refinepoi.core.spec import Count, NonNegative, Positive, Spec
 
@@ -31,6 +31,12 @@ class TrainedSequence(Spec):
 class SasRecSpec(TrainedSequence):
     kind: Literal["sasrec"]
     heads: Count
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> Self:
+        if self.hidden % self.heads:
+            raise ValueError(f"hidden {self.hidden} must be a multiple of heads ({self.heads})")
+        return self
 
 
 class GruSpec(TrainedSequence):

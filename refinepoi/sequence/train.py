@@ -46,7 +46,7 @@ def train(context: Context, spec: SasRecSpec | GruSpec, evidence: Evidence, traj
     learned = training_pieces(stream, spec.length)
     if not len(learned):
         raise DataError(f"sequence={spec.kind}: no user has two training visits; give other data, or sequence=off")
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         seed_torch(spec.seed)
         pois = trajectories.pois.height
         module = SequenceModule(spec, pois, learned, pieces["validation"], targets[held["validation"]])

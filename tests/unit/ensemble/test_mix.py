@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
 from refinepoi.core.errors import UserError
-from refinepoi.ensemble.mix import LIKELIHOOD, MOST, NAME, RANKER, mix, with_surprises
+from refinepoi.ensemble.mix import LIKELIHOOD, MOST, NAME, RANKER, check_names, mix, with_surprises
 from refinepoi.ensemble.spec import EnsembleSpec, LogLinear
 
 PLACES, QUESTIONS, USERS = 8, 600, 30
@@ -94,6 +94,6 @@ def test_surprises_are_finite_and_a_rankers_joins_by_itself() -> None:
 
 
 def test_an_unknown_counter_is_named() -> None:
-    trajectories, evidence, likelihood, _ = world()
+    _, evidence, _, _ = world()
     with pytest.raises(UserError, match=r"ensemble.counters: .* no counter typo; it has user_count"):
-        mix(spec(counters=("typo",)), evidence, trajectories, likelihood)
+        check_names(spec(counters=("typo",)), evidence)

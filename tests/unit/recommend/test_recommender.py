@@ -36,7 +36,7 @@ def test_a_sample_of_the_protocol_gets_its_stored_prompt_and_list(make_run: Call
     samples = run.samples()
     assert len(samples) > 30
     for asked in samples:
-        answer = run.recommender.answer([], asked.when, 10, user=asked.user)
+        answer = run.recommender.answer([], asked.when, 10, user=asked.user, mode="as_evaluated")
         assert answer.prompt == asked.prompt
         expected = stored.filter(pl.col("query") == asked.query)
         ids = run.trajectories.pois["poi_id"][expected["poi"].to_list()].to_list()
@@ -104,10 +104,10 @@ def test_what_is_told_of_each_place(run: Any) -> None:
 
 def test_beams_give_probabilities_of_a_whole(run: Any) -> None:
     asked = run.samples()[0]
-    everything = run.recommender.recommend(asked.history, asked.when.text(), len(run.trajectories.pois), mode="beam")
+    everything = run.recommender.recommend(asked.history, asked.when.text(), len(run.trajectories.pois))
     chances = [place.probability for place in everything]
     assert chances == sorted(chances, reverse=True) and sum(chances) == pytest.approx(1.0, abs=1e-4)
-    few = run.recommender.recommend(asked.history, asked.when.text(), 3, mode="beam")
+    few = run.recommender.recommend(asked.history, asked.when.text(), 3)
     assert [place.poi_id for place in few] == [place.poi_id for place in everything[:3]]
 
 
@@ -127,8 +127,8 @@ def test_the_hour_asked_for_matters(run: Any) -> None:
     ("how", "said"),
     [
         ({"k": 0}, "k: 0; choose from 1 to"),
-        ({"k": 11}, "evaluation.decoding.k: 11, but the model learns lists of 10"),
-        ({"mode": "best"}, "mode: 'best'; choose list, beam"),
+        ({"k": 11, "mode": "list"}, "evaluation.decoding.k: 11, but the model learns lists of 10"),
+        ({"mode": "best"}, "mode: 'best'; choose beam, list or as_evaluated"),
         ({"user": "nobody"}, "user 'nobody' is not in the run's data"),
         ({"when": "2012-06-01T12:00:00"}, "tells no zone"),
         ({"when": "noon"}, "time 'noon' cannot be read"),

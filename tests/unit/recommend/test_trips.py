@@ -91,10 +91,31 @@ cid,{poi},2024-03-01T08:00-05:00
     assert lines[3].startswith("row 5: when 2024-02-15T00:00:00-05:00 is not after the visit at 2024-03-01T08:00:00")
 
 
-@pytest.mark.parametrize("text", ["user,poi,time\nann,p1\n", "user,poi,time\nann,p1,2024-02-01T08:00-05:00,more\n"])
-def test_lines_of_another_width_are_refused(run: Any, tmp_path: Path, text: str) -> None:
-    with pytest.raises(DataError, match=r"line 2 of .* has another number of columns"):
-        ask(run, tmp_path, text)
+GOOD = b"ann,p1,2024-02-01T08:00-05:00,a\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (b"ann,p1\n", "has another number of columns"),
+        (GOOD.replace(b"\n", b",more\n"), "has another number of columns"),
+        ("ann,Café,2024-02-01T08:00-05:00,a\n".encode("latin-1"), "is no UTF-8"),
+        (b"ann," + b"x" * 200_000 + b",2024-02-01T08:00-05:00,a\n", "field larger than field limit"),
+        (GOOD.replace(b"ann", b" "), "has nothing in column 'user'"),
+        (GOOD.replace(b",a\n", b", \n"), "has nothing in column 'trip'"),
+    ],
+)
+def test_rows_that_break_are_found_before_anything_runs(tmp_path: Path, line: bytes, said: str) -> None:
+    spec = asking(tmp_path, "", {"trip": "trip"}, each="trip")
+    (tmp_path / "trips.csv").write_bytes(b"user,poi,time,trip\n" + 3000 * GOOD + line + GOOD)
+    (found,) = spec.problems()
+    assert "recommend.input: line 3002 of" in found and said in found
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "99999"])
+def test_zones_that_are_none_are_refused(tmp_path: Path, zone: str) -> None:
+    with pytest.raises(ValidationError, match="time zone"):
+        asking(tmp_path, "user,poi,time\n", timezone=zone)
 
 
 def test_an_empty_table_is_refused(run: Any, tmp_path: Path) -> None:
