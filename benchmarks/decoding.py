@@ -88,13 +88,13 @@ def item_claims(size: str, length: int, repeats: int) -> list[Claim]:
     found = [
         Claim(what + "ten best places", len(ids) / seconds["plain"], "prompts/s"),
         Claim(what + "times faster than", seconds["theirs"] / seconds["plain"], "x", against, ">= 10"),
-        Claim(what + "exact search, times faster than", seconds["theirs"] / seconds["exact"], "x", against),
+        Claim(what + "exact search, times faster than", seconds["theirs"] / seconds["exact"], "x", against, ">= 10"),
         Claim(what + "same ten places in the same order, share of prompts", float(same), "", "Hugging Face beams"),
     ]
     work = 2 * parameters(model) * len(ids) * (length + K * (LEVELS - 1))
     for library in ("torch.mm", "oneDNN"):
         rate = max(2 * m / seconds[name] for name, m in multiplications.items() if name.startswith(library))
-        bar = ">= 0.6" if (size, library) == ("5M", "torch.mm") else ""
+        bar = ">= 0.6" if (size, library) == ("5M", "oneDNN") else ""  # the best rate is the bound
         share, limit = work / rate / seconds["plain"], f"{library}, {rate / 1e9:.0f} GFLOP/s"
         found.append(Claim(what + "share of the matrix bound", share, "", limit, bar))
     return found

@@ -3,7 +3,7 @@
 Beams compete over the first `items` places of a list; what follows is greedy. With `items=1` the G lists begin with the
 G likeliest different places, ReRe's group of distinct items; with `items=k` they are the likeliest whole lists, which
 mostly differ in their tails. Beams are not samples: docs/method.md section 8 says what that does to the gradient.
-All beams of a prompt share its cache, as samples do (`decoding/branches.py`).
+All beams of a prompt share its cache where the model can do so, as samples do (`decoding/recomputed.py`).
 """
 
 import math
@@ -12,8 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from refinepoi.core.errors import UserError
-from refinepoi.decoding.branches import Branches, evaluating, head_scores
+from refinepoi.decoding.branches import evaluating, head_scores
 from refinepoi.decoding.lists import Lists
+from refinepoi.decoding.recomputed import branches_of
 from refinepoi.decoding.trie import Trie
 
 
@@ -27,7 +28,7 @@ def require_beams(trie: Trie, k: int, group: int, items: int) -> None:
         )
 
 
-def beam_lists(
+def beam_group(
     model: nn.Module,
     trie: Trie,
     input_ids: Tensor,
@@ -53,7 +54,7 @@ def beam_lists(
     seen = torch.zeros((batch, group, 0), dtype=torch.bool, device=device)
     own = torch.eye(group, dtype=torch.bool, device=device).expand(batch, -1, -1)
     with evaluating(model):
-        branches = Branches(model, input_ids, attention_mask, room=group * (steps - 1))
+        branches = branches_of(model, input_ids, attention_mask, room=group * (steps - 1))
         hidden = branches.prompt_hidden.repeat_interleave(group, dim=0)
         for step in range(steps):
             level = step % levels

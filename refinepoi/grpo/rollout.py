@@ -10,7 +10,7 @@ from refinepoi.core.seeding import generator
 from refinepoi.decoding.lists import Lists, decode_lists
 from refinepoi.decoding.padding import left_padded
 from refinepoi.decoding.trie import Trie
-from refinepoi.grpo.beams import beam_lists, require_beams
+from refinepoi.grpo.beams import beam_group, require_beams
 from refinepoi.grpo.spec import GrpoTrain
 from refinepoi.training.shards import through
 
@@ -42,7 +42,7 @@ def drawing(spec: GrpoTrain, trie: Trie, k: int) -> Draw:
         )
 
     def searched(model: Any, input_ids: Tensor, attention_mask: Tensor, group: int, turn: Turn) -> Lists:
-        return beam_lists(
+        return beam_group(
             model, trie, input_ids, attention_mask, k, group=group, items=spec.beam_items, temperature=spec.temperature
         )
 

@@ -1,8 +1,10 @@
 """A causal model over a catalogue of four places, small enough to compute everything about its lists by brute force."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
 IDS = np.array([[10, 13], [10, 14], [11, 13], [12, 15]])
@@ -32,7 +34,7 @@ def toy_model() -> Qwen3ForCausalLM:
     return model
 
 
-def brute_force(model: Qwen3ForCausalLM, row: int, order: tuple[int, ...], temperature: float) -> Tensor:
+def brute_force(model: nn.Module, row: int, order: Sequence[int], temperature: float) -> Tensor:
     """log p(list | prompt) by its definition: one plain forward for each token."""
     text, total = PROMPT[row][MASK[row].bool()].tolist(), torch.zeros(())
     for n, place in enumerate(order):
