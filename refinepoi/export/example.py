@@ -15,8 +15,6 @@ HERE = Path(__file__).resolve().parent
 
 
 def main() -> None:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
     arguments = argparse.ArgumentParser()
     arguments.add_argument("prompt", nargs="?", type=Path)
     arguments.add_argument("--free", action="store_true")
@@ -25,6 +23,8 @@ def main() -> None:
     if chosen.prompt is None and "prompt" not in settings:
         arguments.error("example.json holds no prompt, since prompts tell of users; give a file with one: PROMPT.txt")
     prompt = chosen.prompt.read_text(encoding="utf-8").rstrip("\n") if chosen.prompt else settings["prompt"]
+    from transformers import AutoModelForCausalLM, AutoTokenizer  # slow: after what can be wrong
+
     with open(HERE / "ids.csv", encoding="utf-8", newline="") as file:
         places = list(csv.DictReader(file))
     tokenizer = AutoTokenizer.from_pretrained(HERE)
