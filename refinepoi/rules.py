@@ -107,6 +107,21 @@ def _counters(experiment: "Experiment") -> Iterator[str]:
         )
 
 
+def _answers(experiment: "Experiment") -> Iterator[str]:
+    """Free text of GRPO must have room for a whole list and the end token, and for the reasoning before it."""
+    grpo, k, levels = experiment.grpo, experiment.prompt.list_length, len(getattr(experiment.quantizer, "levels", ()))
+    if grpo.kind == "off" or grpo.sampler != "free" or not levels:  # quantizer=fitted: its codebook has the levels
+        return
+    levels += getattr(experiment.quantizer, "collisions", "") == "suffix"
+    reasoning = getattr(experiment.prompt, "reasoning", False)
+    tokens = k * levels + 1
+    if grpo.max_new_tokens < tokens + reasoning:
+        yield (
+            f"grpo.max_new_tokens: {grpo.max_new_tokens} cuts every list: {k} places of {levels} tokens and the end "
+            f"are {tokens}; give {f'{tokens} and more for prompt.reasoning' if reasoning else tokens}"
+        )
+
+
 def _training(experiment: "Experiment") -> Iterator[str]:
     """What this machine can train."""
     if experiment.runtime.device != "cpu" and may_have_gpu():
@@ -152,5 +167,5 @@ def _goals(experiment: "Experiment") -> Iterator[str]:
         yield "report.runs: goal=report compares finished runs; give report.runs=[FOLDER,...]"
 
 
-RULES = (_lists, _prompts, _counters, _training, _processes, _goals)
+RULES = (_lists, _prompts, _counters, _answers, _training, _processes, _goals)
 """Each looks across parts and says what does not fit together, with the remedy."""

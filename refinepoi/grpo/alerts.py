@@ -5,7 +5,6 @@ validation falls. That stops the run, and the best policy by validation is kept.
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 
 import numpy as np
 
@@ -13,8 +12,9 @@ from refinepoi.grpo.spec import AlertSpec
 from refinepoi.training.watch import Alert, Memory, Row
 
 
-def judge(spec: AlertSpec, memory: Memory) -> Iterator[Alert]:
-    """What is wrong now; the same thing may be said again."""
+def judge(spec: AlertSpec, steps: int, memory: Memory) -> Iterator[Alert]:
+    """What is wrong now; it may be said again. steps: of the whole run, of which a window is half at most."""
+    spec = spec.model_copy(update={"window": max(1, min(spec.window, steps // 2))})
     yield from _zero_variance(spec, _column(memory.curve, "zero_variance_groups"))
     yield from _entropy(spec, _column(memory.curve, "entropy"))
     yield from _length(spec, _column(memory.curve, "completion_length"))
@@ -55,32 +55,36 @@ def _length(spec: AlertSpec, lengths: Sequence[float]) -> Iterator[Alert]:
 
 
 def _hacking(spec: AlertSpec, memory: Memory) -> Iterator[Alert]:
-    """MRR fell at each of the last n validations, by enough in all, and the mean reward between them rose each time."""
+    """Over the last n validations MRR goes down and the reward up, by their slopes, and the best MRR lies before them.
+
+    Slopes, since neither curve is monotone: MRR is of few hundred queries, the reward of one batch.
+    """
     n, rows = spec.hacking_validations, [row for row in memory.validation if "MRR" in row]
     if not n or len(rows) <= n:
         return
-    last = rows[-n - 1 :]
-    mrr = [row["MRR"] for row in last]
-    rewards = [_mean_reward(memory.curve, before["step"], after["step"]) for before, after in pairwise(last)]
-    if mrr[0] - mrr[-1] > spec.hacking_drop and _falls(mrr) and _falls([-reward for reward in rewards]):
+    best, last = max(row["MRR"] for row in rows[:-n]), rows[-n:]
+    mrr, since = [row["MRR"] for row in last], last[0]["step"]
+    rewards = [(row["step"], row["reward"]) for row in memory.curve if "reward" in row and since < row["step"]]
+    rise = slope(rewards)
+    fallen = best > max(mrr) and best - float(np.mean(mrr)) > spec.hacking_drop
+    if fallen and slope(list(enumerate(mrr))) < 0 < rise:
         yield Alert(
             "reward hacking",
-            f"over {n} validations the reward rose from {rewards[0]:.3f} to {rewards[-1]:.3f} while validation MRR "
-            f"fell from {mrr[0]:.3f} to {mrr[-1]:.3f}: the run stops and keeps the best policy; see which reward/* "
+            f"over {n} validations the reward rose by {rise:.2g} a step while validation MRR fell to "
+            f"{mrr[-1]:.3f}, from {best:.3f} at its best: the run stops and keeps the best policy; see which reward/* "
             "rises and lower its weight, raise reward.weights.rank, or keep close to the warm start with grpo.beta",
             stops=True,
         )
 
 
-def _falls(values: Sequence[float]) -> bool:
-    return all(after < before for before, after in pairwise(values))
+def slope(points: Sequence[tuple[float, float]]) -> float:
+    """Of the least-squares line through (x, y); 0 of fewer than two points."""
+    if len(points) < 2:
+        return 0.0
+    x, y = np.array(points, np.float64).T
+    x = x - x.mean()
+    return float(x @ (y - y.mean()) / (x @ x))
 
 
 def _column(curve: Sequence[Row], name: str) -> list[float]:
     return [row[name] for row in curve if name in row]
-
-
-def _mean_reward(curve: Sequence[Row], after: float, until: float) -> float:
-    """Mean of the steps in (after, until]; NaN, which never rises, without any."""
-    inside = [row["reward"] for row in curve if "reward" in row and after < row["step"] <= until]
-    return float(np.mean(inside)) if inside else float("nan")

@@ -34,21 +34,22 @@ class Vespo(Spec):
 class AlertSpec(Spec):
     """When a run says that something is wrong. Each says it once, with the remedy (`alerts.py`)."""
 
-    window: Count = Field(description="steps an average is taken over")
+    window: Count = Field(description="steps an average is taken over; half of a run at most")
     zero_variance: Share = Field(description="share of groups whose answers all earn the same; 1 never warns")
     entropy: Share = Field(description="entropy over that of the first `window` steps; 0 never warns")
     length: NonNegative = Field(
         description="relative change of the answers' length since the first steps; 0 never warns"
     )
     hacking_validations: int = Field(
-        ge=0, description="validations in a row with a lower MRR and a higher reward that stop the run; 0 never stops"
+        ge=0,
+        description="the last so many validations, with MRR going down and the reward up, stop the run; 0 never stops",
     )
-    hacking_drop: Share = Field(description="how far MRR must have fallen over them")
+    hacking_drop: Share = Field(description="how far below the best MRR, seen before them, their mean must lie")
 
     @model_validator(mode="after")
     def _two_at_least(self) -> Self:
         if self.hacking_validations == 1:
-            raise ValueError("hacking_validations=1 cannot tell a rise of the reward: use 2 or more, or 0 for never")
+            raise ValueError("hacking_validations=1 has no slope: use 2 or more, or 0 for never")
         return self
 
 

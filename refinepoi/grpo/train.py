@@ -79,7 +79,7 @@ def train(
         saver,
         renamed,
         memory,
-        lambda memory: judge(spec.alerts, memory),
+        lambda memory: judge(spec.alerts, spec.steps, memory),
     )
     with warnings.catch_warnings():
         for message, category in NOT_FOR_USERS:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +42,10 @@ class Answers:
     def listed(self) -> Ints:
         """[n], how many entries each list has, whatever they are."""
         return (self.items != BEYOND).sum(1)
+
+    def look_up(self, column: npt.NDArray[Any], otherwise: Any) -> npt.NDArray[Any]:
+        """[n, m], `column` [P] at each listed place; `otherwise` at invalid IDs and after the end."""
+        return np.where(self.items >= 0, column[np.maximum(self.items, 0)], otherwise)
 
     @cached_property
     def places(self) -> Ints:

@@ -4,19 +4,21 @@
         '''One number in [0, 1] for each of the n answers.
 
         answers.items: int [n, m], the listed places (rows of `places.table`); -1 for an invalid ID, -2 after the end.
+        answers.look_up(column, otherwise): [n, m], column [P] at each listed place, `otherwise` where there is none.
         answers.listed, answers.places: [n], how many entries, and how many different places.
         target: int [n], the place that was visited.
         places.table: one row a place (poi_id, category, latitude, longitude); places.category, places.visits: [P].
         '''
-        return (places.category[answers.items[:, 0]] == places.category[target]) * 1.0
+        first = answers.look_up(places.category, -1)[:, 0]
+        return (first == places.category[target]) & (first >= 0)
 
 Like every term it pays nothing for a worthless answer (`Answers.worthless`), whatever the function returns.
 With `grpo.credit=item` it is asked about the first 1, 2, .., k entries of each list, too.
 """
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,7 @@ from refinepoi.core.errors import UserError
 from refinepoi.reward.answers import Answers, Ints
 from refinepoi.reward.places import Places
 from refinepoi.reward.terms import Values, paid
-from refinepoi.reward.user_spec import KEY, UserReward
+from refinepoi.reward.user_spec import KEY, UserReward, digest_of_bytes
 
 
 def load_user_reward(spec: UserReward) -> Callable[[Answers, Ints, Places], Values]:
@@ -56,12 +58,15 @@ def load_user_reward(spec: UserReward) -> Callable[[Answers, Ints, Places], Valu
 
 
 def _execute(spec: UserReward) -> Callable[..., Any]:
-    described = importlib.util.spec_from_file_location(f"user_reward_{spec.content}", Path(spec.file).absolute())
-    if described is None or described.loader is None:
-        raise UserError(f"{KEY}.file: {spec.file!r} is no Python file; its name must end in .py")
-    module = importlib.util.module_from_spec(described)
+    """Runs the very bytes that the settings name: no import, which could take a stale compiled file instead."""
+    path = Path(spec.file).absolute()
+    source = path.read_bytes()
+    if digest_of_bytes(source) != spec.content:
+        raise UserError(f"{KEY}.file: {spec.file!r} has changed since these settings were read; start the run again")
+    module = ModuleType(f"user_reward_{spec.content}")
+    module.__file__ = str(path)
     try:
-        described.loader.exec_module(module)
+        exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)
     except Exception as error:
         raise UserError(f"{KEY}.file: {spec.file!r} failed ({type(error).__name__}: {error}); correct it") from error
     function: Callable[..., Any] = getattr(module, spec.function)

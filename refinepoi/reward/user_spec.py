@@ -1,7 +1,7 @@
 """A reward of the user's own: one file, named on the command line or in YAML, and what can be wrong with it.
 
 The file's digest is part of the settings, so a changed file is another experiment; a frozen `config.yaml` whose file
-has changed since is refused. Nothing of the file is executed here: it is only read.
+has changed since is refused. What it imports is not part of the digest. Nothing of the file is executed here.
 """
 
 import ast
@@ -54,9 +54,13 @@ class UserReward(Spec):
 def digest_of(file: str) -> str:
     """Empty where there is no such file; `problems` says so."""
     try:
-        return sha256(Path(file).read_bytes()).hexdigest()[:20]
+        return digest_of_bytes(Path(file).read_bytes())
     except OSError:
         return ""
+
+
+def digest_of_bytes(content: bytes) -> str:
+    return sha256(content).hexdigest()[:20]
 
 
 def top_level_names(text: str) -> set[str]:

@@ -155,6 +155,18 @@ REFUSALS = [
     (["prompt.list_length=5"], "evaluation.scoring.ks: Acc@10 needs lists of 10 (prompt.list_length is 5)"),
     (["grpo.num_generations=1"], "grpo.num_generations: must be greater than or equal to 2 (got 1)"),
     (["grpo.sampler=free"], "\n  grpo: credit=item needs sampler=constrained"),
+    (
+        ["grpo=paper", "prompt.list_length=20"],
+        "grpo.max_new_tokens: 32 cuts every list: 20 places of 2 tokens and the end",
+    ),
+    (
+        ["grpo=paper", "quantizer.collisions=suffix", "grpo.max_new_tokens=30"],
+        "10 places of 3 tokens and the end are 31",
+    ),
+    (
+        ["grpo=paper", "prompt=question", "prompt.reasoning=true", "grpo.max_new_tokens=21"],
+        "give 21 and more for prompt.reasoning",
+    ),
     (["grpo.steps=1.5"], "grpo.steps: must be a whole number (got 1.5)"),
     (["sft.alignment.epochs=1"], "sft.alignment.epochs: prompt=evidence has no such tasks; use prompt=question or 0"),
     (["prompt=question", "prompt.reasoning=true", "grpo=paper"], "prompt.reasoning: true, but a model from scratch"),

@@ -14,8 +14,10 @@ from refinepoi.training.watch import Memory
 SPEC = AlertSpec(window=4, zero_variance=0.8, entropy=0.1, length=0.3, hacking_validations=2, hacking_drop=0.01)
 
 
-def said(curve: list[dict[str, float]] | None = None, validation: list[dict[str, float]] | None = None) -> list[str]:
-    return [alert.name for alert in judge(SPEC, Memory(curve or [], validation or []))]
+def said(
+    curve: list[dict[str, float]] | None = None, validation: list[dict[str, float]] | None = None, steps: int = 100
+) -> list[str]:
+    return [alert.name for alert in judge(SPEC, steps, Memory(curve or [], validation or []))]
 
 
 def history(name: str, values: list[float]) -> list[dict[str, float]]:
@@ -39,6 +41,33 @@ def history(name: str, values: list[float]) -> list[dict[str, float]]:
 )
 def test_curves(name: str, values: list[float], expected: list[str]) -> None:
     assert said(history(name, values)) == expected
+
+
+def test_a_window_longer_than_half_the_run_is_cut_to_it() -> None:
+    """Two windows of four never fit into a run of six steps."""
+    entropy = history("entropy", [2.0] * 3 + [0.1] * 3)
+    assert said(entropy, steps=6) == ["entropy collapse"] and said(entropy, steps=8) == []
+
+
+NOISY_RISE = [1.0, 1.1, 1.3, 1.2, 1.5, 1.4, 1.6, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("mrr", "reward", "expected"),
+    [
+        ([0.30, 0.40, 0.37, 0.38, 0.35], NOISY_RISE, True),  # neither falls nor rises at each step
+        ([0.40, 0.36, 0.37, 0.35], NOISY_RISE[:6], True),  # as soon as four are there
+        ([0.30, 0.40, 0.35, 0.37, 0.38], NOISY_RISE, False),  # on its way up again
+        ([0.30, 0.37, 0.40, 0.30, 0.20], NOISY_RISE, False),  # the best is among the three
+        ([0.30, 0.40, 0.37, 0.38, 0.35], NOISY_RISE[::-1], False),
+        ([0.40, 0.395, 0.397, 0.393], NOISY_RISE[:6], False),  # a hundredth is not passed
+    ],
+)
+def test_hacking_by_slope_at_the_default_settings(mrr: list[float], reward: list[float], expected: bool) -> None:
+    default = AlertSpec(**option("grpo", "default")["alerts"])
+    validation = [{"step": 2.0 * n, "MRR": value} for n, value in enumerate(mrr)]
+    found = [alert.name for alert in judge(default, 80, Memory(history("reward", reward), validation))]
+    assert found == ["reward hacking"] * expected
 
 
 @pytest.mark.parametrize(
@@ -65,7 +94,7 @@ def test_never_is_never() -> None:
         for n in range(1, 9)
     ]
     validation = [{"step": float(n), "MRR": 0.9 - n / 10} for n in range(8)]
-    assert list(judge(never, Memory(curve, validation))) == []
+    assert list(judge(never, 8, Memory(curve, validation))) == []
 
 
 HACKABLE = """

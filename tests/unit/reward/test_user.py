@@ -1,6 +1,10 @@
 """A reward of the user's own: one file, one line of settings, and every way in which it can be wrong."""
 
+import os
+import py_compile
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -9,6 +13,7 @@ from options import option
 from pydantic import ValidationError
 
 from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.artifacts.trajectories import UNKNOWN
 from refinepoi.core.errors import UserError
 from refinepoi.core.spec import digest
 from refinepoi.experiment import ConfigurationError, load_config, to_yaml
@@ -17,6 +22,8 @@ from refinepoi.reward.answers import Answers
 from refinepoi.reward.combine import Rewards
 from refinepoi.reward.places import Places
 from refinepoi.reward.spec import RewardSpec
+from refinepoi.reward.user import load_user_reward
+from refinepoi.reward.user_spec import UserReward
 
 IDS = SemanticIds(np.array([[0, 0], [0, 1], [1, 0]], np.int32), ((2, 2), (2, 2)), "nearest_free")
 TABLE = {"category": ["cafe", "bar", "cafe"], "latitude": [0.0] * 3, "longitude": [0.0] * 3}
@@ -76,6 +83,36 @@ def test_what_it_returns_is_checked(body: str, message: str) -> None:
 def test_a_file_that_fails_when_it_is_read() -> None:
     with pytest.raises(UserError, match=r"reward.user.file: 'my_reward.py' failed .ModuleNotFoundError"):
         earned("import no_such_module\n" + GOOD)
+
+
+def judge_of(text: str) -> Any:
+    user = spec_of(text).user
+    assert user is not None
+    return load_user_reward(user)
+
+
+def test_the_documented_example_pays_nothing_for_an_invalid_id() -> None:
+    """Place 2, the last, has the target's category: -1 must not be read as its row."""
+    documented = Path(__file__).parents[3] / "docs" / "rewards.md"
+    (example,) = re.findall(r"```python\n(.*?)```", documented.read_text(), re.DOTALL)
+    items = np.array([[-1, 0], [2, 1], [1, 0], [-2, -2]])
+    answers = Answers(items, np.ones(4, np.bool_), np.zeros(4, np.bool_))
+    assert judge_of(example)(answers, np.zeros(4, np.int64), PLACES).tolist() == [0.0, 1.0, 0.0, 0.0]
+    unknown = Places(pl.DataFrame({**TABLE, "category": [UNKNOWN] * 3}), np.ones(3, np.int64))
+    assert judge_of(example)(answers, np.zeros(4, np.int64), unknown).tolist() == [0.0] * 4
+
+
+def test_the_very_text_that_was_hashed_is_run() -> None:
+    """Not a compiled file that lies about: one of the same size and time of change would pass for this text's."""
+    file = Path("my_reward.py")
+    file.write_text(GOOD)
+    py_compile.compile(str(file))
+    changed = file.stat()
+    file.write_text(GOOD.replace("0.5", "0.9"))
+    os.utime(file, ns=(changed.st_atime_ns, changed.st_mtime_ns))
+    user = UserReward(file="my_reward.py", function="my_reward", weight=0.5)  # type: ignore[call-arg]
+    answers = Answers(np.array([[0, 1]]), np.ones(1, np.bool_), np.zeros(1, np.bool_))
+    assert load_user_reward(user)(answers, np.array([0]), PLACES).tolist() == [0.9]
 
 
 LINE = "reward.user={file: my_reward.py, function: my_reward, weight: 0.5}"
