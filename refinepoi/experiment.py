@@ -121,6 +121,22 @@ def _prompts(experiment: Experiment) -> Iterator[str]:
         yield f"prompt.counters: {', '.join(scores)} comes from a ranker; give ranker=trees or ranker=logit"
     if experiment.profile.kind != "off" and experiment.prompt.kind != "question":
         yield f"profile: prompt={experiment.prompt.kind} has no place for it; use prompt=question or profile=off"
+    if getattr(experiment.prompt, "reasoning", False):
+        yield from _reasoning(experiment)
+
+
+def _reasoning(experiment: Experiment) -> Iterator[str]:
+    """Only answers drawn as free text can hold reasoning, and only a pretrained model can write it."""
+    if experiment.model.kind != "pretrained":
+        yield (
+            "prompt.reasoning: true, but a model from scratch cannot reason; give model=qwen3_0_6b or another "
+            "pretrained one, or prompt.reasoning=false"
+        )
+    if experiment.grpo.kind == "off" or experiment.grpo.sampler != "free":
+        yield (
+            "prompt.reasoning: true, but only GRPO on free text lets the model reason; give grpo.sampler=free "
+            "(or grpo=paper), or prompt.reasoning=false"
+        )
 
 
 def _training(experiment: Experiment) -> Iterator[str]:

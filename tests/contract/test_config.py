@@ -154,6 +154,12 @@ REFUSALS = [
     (["grpo.sampler=free"], "\n  grpo: credit=item needs sampler=constrained"),
     (["grpo.steps=1.5"], "grpo.steps: must be a whole number (got 1.5)"),
     (["sft.alignment.epochs=1"], "sft.alignment.epochs: prompt=evidence has no such tasks; use prompt=question or 0"),
+    (["prompt=question", "prompt.reasoning=true", "grpo=paper"], "prompt.reasoning: true, but a model from scratch"),
+    (["prompt=question", "prompt.reasoning=true"], "only GRPO on free text lets the model reason; give grpo.sampler=free"),
+    (
+        ["prompt=question", "prompt.reasoning=true", "grpo=default"],
+        "only GRPO on free text lets the model reason; give grpo.sampler=free",
+    ),
     (["profile=template"], "profile: prompt=evidence has no place for it; use prompt=question or profile=off"),
     (["name=../../x"], "name: "),
     (["seed=1,2"], "seed=1,2: several values; add -m to sweep over them"),
