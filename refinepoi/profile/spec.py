@@ -1,9 +1,10 @@
 """Settings of user profiles. Values in `conf/profile`."""
 
 import os
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from refinepoi.core.model_folder import content_of, folder_problems
 from refinepoi.core.spec import Count, NonNegative, Positive, Spec
@@ -32,6 +33,10 @@ class TemplateProfiles(Profile):
     kind: Literal["template"]
 
 
+PATIENCE = {"key_variable", "timeout", "retries", "parallel"}
+"""How a server is asked, which changes no answer."""
+
+
 class Endpoint(Spec):
     """An OpenAI-compatible server: POST `url`/chat/completions."""
 
@@ -42,6 +47,19 @@ class Endpoint(Spec):
     timeout: Positive = Field(description="seconds")
     retries: int = Field(ge=0, description="after the first try, with growing pauses")
     parallel: Count = Field(description="questions at a time")
+
+    @model_validator(mode="after")
+    def _no_secrets(self) -> Self:  # of the whole model: a refusal of the field would repeat its value
+        if "@" in urlsplit(self.url).netloc:
+            raise ValueError(
+                "url names a user or key before the @, which settings and logs would keep; leave it out and give "
+                "key_variable, the name of an environment variable that holds the key"
+            )
+        return self
+
+    def identity(self) -> Any:
+        """Without how patiently it is asked."""
+        return self.model_dump(mode="json", exclude=PATIENCE)
 
     def problems(self) -> list[str]:
         if self.key_variable is None or os.environ.get(self.key_variable):

@@ -17,7 +17,9 @@ from refinepoi.artifacts.profiles import Profiles
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.core.errors import UserError
 from refinepoi.core.stage import Artifact, Context
+from refinepoi.core.store import artifact_key
 from refinepoi.core.tracking import StageLog
+from refinepoi.launching.composition import check
 from refinepoi.profile.spec import ProfileSpec
 from refinepoi.profile.stage import write_profiles
 
@@ -119,6 +121,21 @@ def test_errors_say_what_to_do(stub: Stub, write: Any, monkeypatch: pytest.Monke
     with pytest.raises(UserError, match=r"key_variable: the environment has no REFINEPOI_TEST_KEY"):
         write(spec(stub), "c")
     assert write(spec(stub, key_variable=None), "d").table.height == 5 and stub.keys[-1] is None
+
+
+def test_patience_makes_no_other_profiles(stub: Stub) -> None:
+    def key(**writer: Any) -> str:
+        return artifact_key(write_profiles, [spec(stub, **writer)])
+
+    assert key() == key(timeout=9.0, retries=7, parallel=1, key_variable=None)
+    assert len({key(), key(model="another"), key(url="https://elsewhere/v1")}) == 3
+
+
+@pytest.mark.parametrize("url", [f"https://{KEY}@host/v1", f"https://me:{KEY}@host:8000/v1"])
+def test_no_key_stands_in_an_address(url: str) -> None:
+    with pytest.raises(UserError, match=r"profile\.writer: .*key_variable") as caught:
+        check(["prompt=question", "profile=llm", f"profile.writer.url='{url}'"], multirun=False)
+    assert KEY not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["localhost:8000/v1", "file:///etc/passwd"])
