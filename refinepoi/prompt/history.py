@@ -71,6 +71,19 @@ class History:
         """
         return replace(self, **_visits(columns, rows, evidence))
 
+    @property
+    def known_until(self) -> IntArray:
+        """[Q], epoch seconds: what is told of a query's user must be of before. int64.
+
+        The target's time; under `train_prefix` right after the last visit before the blackout, and the least int64
+        where it left none.
+        """
+        if self.everything:
+            return self.utc[self.place]
+        train = np.flatnonzero(self.train)
+        last = np.searchsorted(train, self.start) + self.older - 1  # the oldest stay
+        return np.where(self.older > 0, self.utc[train[np.maximum(last, 0)]] + 1, np.iinfo(np.int64).min)
+
     def ask(self, query: int) -> Asked:
         visible = self.visible(query)
         return Asked(query, visible, int(self.poi[visible[-1]]) if len(visible) else -1)

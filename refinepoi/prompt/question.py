@@ -66,7 +66,7 @@ class QuestionTemplate(Template):
         texts = [sanitise(text, LONGEST_PROFILE) for text in profiles.table["text"]]
         self.profiles = block([f"{PROFILE} {text}\n" for text in texts])
         self.told = profiles
-        self.profile_of = profiles.rows_for(history.user[history.place], history.utc[history.place])
+        self.profile_of = profiles.rows_for(history.user[history.place], history.known_until)
         self.opening = np.array([add(LONG_TERM)])
         self.short_term = np.array([add(SHORT_TERM)])
         self.choices = np.array([add(CHOICES)] if spec.candidates else [], np.int64)

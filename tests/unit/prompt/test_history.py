@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -6,13 +7,17 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
+from prompt_specs import SPECS
 
 from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.profiles import TABLE as PROFILES
+from refinepoi.artifacts.profiles import Profiles
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.core.errors import UserError
 from refinepoi.evidence.count import count
 from refinepoi.evidence.spec import EvidenceSpec
 from refinepoi.prompt.history import History
+from refinepoi.prompt.write import write_all
 
 CONF = Path(__file__).parents[3] / "conf"
 
@@ -44,6 +49,25 @@ def test_visible_visits_are_those_of_the_protocol(
     read = History.of(world.trajectories, world.evidence)
     for query in range(world.trajectories.queries.height):
         assert rows_seen(read, world.trajectories, query) == seen(world.trajectories, query, history, days * 86400)
+
+
+@pytest.mark.parametrize("by_time", [True, False])
+@pytest.mark.parametrize(("history", "days"), [("all", 0.0), ("train_prefix", 0.0), ("train_prefix", 5.0)])
+def test_profiles_know_no_visit_of_the_blackout(
+    make_world: Callable[..., Any], history: str, days: float, by_time: bool
+) -> None:
+    world = make_world(history=history, blackout=days * 86400, by_time=by_time)
+    t, first = world.trajectories, int(world.trajectories.checkins["utc"].min())
+    daily = [(user, first + day * 86400, f"of day {day}.") for user in range(t.users.height) for day in range(30)]
+    profiles = Profiles(pl.DataFrame(daily, PROFILES, orient="row"), {})
+    inputs = t, world.evidence, world.semantic_ids
+    prompts = write_all(SPECS["question"], *inputs, lambda items, unit: list(items), profiles)
+    for query, text in enumerate(prompts.table["prompt"]):
+        row, trip = t.queries.select("row", "trajectory").row(query)
+        older = t.checkins[seen(t, query, history, days * 86400)].filter(pl.col("trajectory") != trip)["utc"].to_list()
+        until = t.checkins["utc"][row] if history == "all" else max(older) + 1 if older else 0
+        told = re.findall(r"About this person: of day (\d+)", text)
+        assert told == [str((until - first) // 86400)] * (until >= first), query
 
 
 def test_the_settings_differ(make_world: Callable[..., Any]) -> None:
