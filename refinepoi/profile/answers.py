@@ -19,7 +19,6 @@ from refinepoi.core.store import write_durably
 from refinepoi.profile.spec import Endpoint, LlmProfiles, LocalWriter
 
 FOLDER = ".answers"
-HOW = ("key_variable", "timeout", "retries", "parallel")
 Writer = Callable[[str], str]
 
 
@@ -29,8 +28,9 @@ def answers(context: Context, spec: Any, questions: Sequence[str]) -> Iterable[s
         raise TypeError(f"profile={spec.kind} asks nobody")
     folder = Path(context.runtime.store) / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
-    # what an answer depends on; not how patiently or how often at a time one asks
-    asking = {name: value for name, value in spec.writer.identity().items() if name not in HOW}
+    asking = spec.writer.identity()
+    if isinstance(spec.writer, LocalWriter):
+        asking["way"] = 2  # raised when `local_writer` asks in another way
     settings = [asking, spec.temperature, spec.answer_tokens]
     files = {question: folder / f"{digest([*settings, question])}.json" for question in questions}
     missing = [question for question, file in files.items() if not file.exists()]
@@ -40,7 +40,11 @@ def answers(context: Context, spec: Any, questions: Sequence[str]) -> Iterable[s
 
 
 def _ask(context: Context, spec: LlmProfiles, questions: list[str], files: dict[str, Path]) -> None:
-    write = endpoint_writer(spec, spec.writer) if isinstance(spec.writer, Endpoint) else local_writer(spec, spec.writer)
+    write = (
+        endpoint_writer(spec, spec.writer)
+        if isinstance(spec.writer, Endpoint)
+        else local_writer(spec, spec.writer, context.runtime.device)
+    )
 
     def ask(question: str) -> None:
         write_durably(files[question], json.dumps({"question": question, "answer": write(question)}))
@@ -107,10 +111,14 @@ def _hint(reply: Any) -> str:
     return "is it an OpenAI-compatible server, url up to /v1, and does it have profile.writer.model?"
 
 
-def local_writer(spec: LlmProfiles, local: LocalWriter) -> Writer:
-    """Asks a model folder, in its chat template where it has one. Nothing is fetched, no code in the folder is run."""
+def local_writer(spec: LlmProfiles, local: LocalWriter, device: str) -> Writer:
+    """Asks a model folder, in its chat template where it has one. Nothing is fetched, no code in the folder is run.
+
+    Whatever sampling the folder recommends is replaced by ours; of its generation settings only the end marks count.
+    device: of `runtime`.
+    """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
     from refinepoi.core.seeding import seed_torch
 
@@ -119,7 +127,21 @@ def local_writer(spec: LlmProfiles, local: LocalWriter) -> Writer:
     with reading(folder, "profile.writer.path"):
         tokenizer = AutoTokenizer.from_pretrained(folder, **offline)
         model: Any = AutoModelForCausalLM.from_pretrained(folder, **offline, use_safetensors=True, dtype=torch.float32)
-    model.eval()
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    model.to(device).eval()
+    ends = model.generation_config.eos_token_id
+    sampling = {"temperature": spec.temperature, "top_p": 1.0, "top_k": 0} if spec.temperature else {}
+    model.generation_config = GenerationConfig(
+        do_sample=bool(sampling),
+        **sampling,
+        num_beams=1,
+        repetition_penalty=1.0,
+        max_new_tokens=spec.answer_tokens,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=ends if ends is not None else tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
+    )
 
     @torch.no_grad()
     def write(question: str) -> str:
@@ -129,15 +151,9 @@ def local_writer(spec: LlmProfiles, local: LocalWriter) -> Writer:
                 [{"role": "user", "content": question}], tokenize=False, add_generation_prompt=True,
                 enable_thinking=False,
             ))  # fmt: skip
-        read = tokenizer(text, return_tensors="pt")
+        read = tokenizer(text, return_tensors="pt").to(device)
         seed_torch(0)  # each answer by itself, whatever was asked before
-        made = model.generate(
-            **read,
-            do_sample=spec.temperature > 0,
-            **({"temperature": spec.temperature, "top_p": 1.0, "top_k": 0} if spec.temperature else {}),
-            max_new_tokens=spec.answer_tokens,
-            pad_token_id=tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id,
-        )
+        made = model.generate(**read)
         return str(tokenizer.decode(made[0, read["input_ids"].shape[1] :], skip_special_tokens=True))
 
     return write

@@ -6,7 +6,7 @@ from refinepoi.core.stage import Artifact, Context, stage
 from refinepoi.profile.spec import LlmProfiles, NoProfiles, TemplateProfiles
 
 
-@stage(version=1, makes=Profiles, name="write_profiles")
+@stage(version=2, makes=Profiles, name="write_profiles")
 def write_profiles(
     context: Context, spec: NoProfiles | TemplateProfiles | LlmProfiles, trajectories: Artifact[Trajectories]
 ) -> None:

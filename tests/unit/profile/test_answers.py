@@ -151,6 +151,11 @@ def test_a_model_folder_writes_too(write: Any, small_folder: Path) -> None:
     assert made.problems() == []
     one, two = write(made, "one"), write(made, "two")
     assert one.table.equals(two.table) and one.table.height == 5
+    recommended = {"do_sample": True, "repetition_penalty": 50.0, "num_beams": 2}
+    (small_folder / "generation_config.json").write_text(json.dumps(recommended))
+    for file in (small_folder.parent / "store").rglob("*.json"):
+        file.unlink()
+    assert write(made, "three").table.equals(one.table), "what sampling the folder recommends does not count"
     answers = list((small_folder.parent / "store").rglob("*.json"))
     assert all("answer" in json.loads(file.read_text()) for file in answers)
     values["writer"]["path"] = "/no/such/folder"
