@@ -28,7 +28,7 @@ from refinepoi.features.spec import FeaturesSpec
 from refinepoi.grpo.spec import GrpoSpec
 from refinepoi.model.spec import ModelSpec
 from refinepoi.profile.spec import ProfileSpec
-from refinepoi.prompt.spec import PromptSpec
+from refinepoi.prompt.spec import PromptSpec, QuestionPrompt
 from refinepoi.quantizer.spec import QuantizerSpec
 from refinepoi.ranker.spec import SCORES, RankerSpec
 from refinepoi.recommend.spec import RecommendSpec
@@ -123,6 +123,24 @@ def _prompts(experiment: Experiment) -> Iterator[str]:
         yield f"profile: prompt={experiment.prompt.kind} has no place for it; use prompt=question or profile=off"
     if getattr(experiment.prompt, "reasoning", False):
         yield from _reasoning(experiment)
+    if experiment.prompt.kind == "question" and experiment.prompt.budget < SMALL_BUDGET:
+        yield from _budget(experiment, experiment.prompt)
+
+
+SMALL_BUDGET = 500
+"""Tokens; any tokenizer's empty question is shorter. Only below is a tokenizer asked, which takes seconds."""
+
+
+def _budget(experiment: Experiment, prompt: QuestionPrompt) -> Iterator[str]:
+    """Found here, and not after encoder and map are trained."""
+    from refinepoi.prompt.least import least_tokens
+
+    least = least_tokens(prompt, experiment.evidence.target_time == "known", getattr(experiment.model, "path", None))
+    if prompt.budget < least:
+        yield (
+            f"prompt.budget: {prompt.budget} tokens, but an empty prompt has {least}; give at least "
+            f"prompt.budget={least}, and more for visits, candidates and profile"
+        )
 
 
 def _reasoning(experiment: Experiment) -> Iterator[str]:

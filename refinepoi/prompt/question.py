@@ -31,12 +31,20 @@ GAP_PHRASES = (
     "less than 15 minutes", "15 to 30 minutes", "30 to 60 minutes", "1 to 2 hours", "2 to 4 hours", "4 to 8 hours",
     "8 to 16 hours", "16 to 24 hours", "1 to 2 days", "2 to 4 days", "4 to 8 days", "8 to 16 days", "more than 16 days",
 )  # fmt: skip
+AFTER = "- {} after the last visit"
 TASK = "A person checks in at places of a city. Each place has an ID made of tokens, close IDs mean similar places.\n"
 PROFILE = "About this person:"
 LONG_TERM = "Visits of earlier trips:\n"
 SHORT_TERM = "Visits of this trip:\n"
 CHOICES = "Places that may be next:\n"
+NOW = "Now it is"
 THINK = "First reason between <think> and </think> , then list . "
+
+
+def asks(spec: QuestionPrompt) -> str:
+    """The end of every prompt."""
+    ask = f"List the {spec.list_length} most likely next places, best first, as IDs and nothing else."
+    return f"{THINK if spec.reasoning else ''}{ask}\nAnswer:"
 
 
 class QuestionTemplate(Template):
@@ -59,7 +67,7 @@ class QuestionTemplate(Template):
         self.distances = Distances(self.pieces, *places) if spec.distances else None
         self.day = block(WEEKDAYS)
         self.clock = block([f"{minute // 60:02d}:{minute % 60:02d}" for minute in range(1440)])
-        self.gap = block([f"- {phrase} after the last visit" for phrase in GAP_PHRASES])
+        self.gap = block([AFTER.format(phrase) for phrase in GAP_PHRASES])
         self.gap_unknown = add("- the first visit")
         self.line = add("\n")
         self.task = np.array([add(TASK)])
@@ -70,9 +78,8 @@ class QuestionTemplate(Template):
         self.opening = np.array([add(LONG_TERM)])
         self.short_term = np.array([add(SHORT_TERM)])
         self.choices = np.array([add(CHOICES)] if spec.candidates else [], np.int64)
-        self.now = add("Now it is")
-        ask = f"List the {spec.list_length} most likely next places, best first, as IDs and nothing else."
-        self.ask = add(f"{THINK if spec.reasoning else ''}{ask}\nAnswer:")
+        self.now = add(NOW)
+        self.ask = add(asks(spec))
         self.reader = CandidateReader(spec, edges, self.pieces, _name_bins)
         self.shown = self.reader.read(evidence)
 

@@ -146,10 +146,11 @@ def _shorten(cuts: list[Cut], excess: IntArray, chat: Chat, tokenizer: Any, budg
     most = np.array([len(cut.droppable) for cut in cuts], np.int64)
     bare = fits(range(len(cuts)), most)
     if not bare.all():
-        longest = max(count_tokens(tokenizer, [chat.render(*cuts[row].without(int(most[row])))])[0]
-                      for row in np.flatnonzero(~bare)[:1])  # fmt: skip
+        texts = [chat.render(*cuts[row].without(int(most[row]))) for row in np.flatnonzero(~bare)]
+        longest = int(count_tokens(tokenizer, texts).max())
         raise UserError(
-            f"prompt.budget: {budget} tokens, but an empty prompt has {longest} of the model's tokenizer: raise it"
+            f"prompt.budget: {budget} tokens, but an empty prompt has up to {longest} of the model's tokenizer: "
+            f"give prompt.budget={longest} or more"
         )
     # a first guess from the pieces' own lengths, then one piece more or less until it is the least that fits
     counts = np.array([_guess(cut, int(more), tokenizer) for cut, more in zip(cuts, excess, strict=True)], np.int64)

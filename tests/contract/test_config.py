@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from folders import model_folder
 
 from refinepoi.core.errors import UserError
 from refinepoi.core.goals import GOALS
@@ -155,11 +156,9 @@ REFUSALS = [
     (["grpo.steps=1.5"], "grpo.steps: must be a whole number (got 1.5)"),
     (["sft.alignment.epochs=1"], "sft.alignment.epochs: prompt=evidence has no such tasks; use prompt=question or 0"),
     (["prompt=question", "prompt.reasoning=true", "grpo=paper"], "prompt.reasoning: true, but a model from scratch"),
-    (["prompt=question", "prompt.reasoning=true"], "only GRPO on free text lets the model reason; give grpo.sampler=free"),
-    (
-        ["prompt=question", "prompt.reasoning=true", "grpo=default"],
-        "only GRPO on free text lets the model reason; give grpo.sampler=free",
-    ),
+    (["prompt=question", "prompt.reasoning=true"], "only GRPO on free text lets the model reason; give grpo.sampler="),
+    (["prompt=question", "prompt.reasoning=true", "grpo=off"], "only GRPO on free text lets the model reason; give"),
+    (["prompt=question", "prompt.budget=63"], "prompt.budget: 63 tokens, but an empty prompt has 64; give at least"),
     (["profile=template"], "profile: prompt=evidence has no place for it; use prompt=question or profile=off"),
     (["name=../../x"], "name: "),
     (["seed=1,2"], "seed=1,2: several values; add -m to sweep over them"),
@@ -173,6 +172,16 @@ def test_refusals_name_key_value_and_remedy(words: list[str], line: str) -> None
     with pytest.raises(UserError) as caught:
         check(words, multirun=False)
     assert line in str(caught.value), str(caught.value)
+
+
+@pytest.mark.parametrize(("chat", "more"), [("off", 0), ("auto", 10)])
+def test_a_budget_is_counted_with_the_models_own_tokenizer(tmp_path: Path, chat: str, more: int) -> None:
+    words = ["prompt=question", f"prompt.chat={chat}", "model=local", f"model.path={model_folder(tmp_path / 'model')}"]
+    with pytest.raises(UserError, match=r"prompt\.budget: 100 tokens") as caught:
+        check([*words, "prompt.budget=100"], multirun=False)
+    least = int(re.findall(r"prompt.budget=(\d+)", str(caught.value))[0])
+    assert least > 100 + more
+    check([*words, f"prompt.budget={least}"], multirun=False)
 
 
 def test_all_problems_come_at_once() -> None:

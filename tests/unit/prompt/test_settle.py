@@ -115,7 +115,7 @@ def test_what_was_lost_is_counted_and_told(roomy: Prompts, caplog: pytest.LogCap
 
 
 def test_a_budget_below_the_question_is_refused(roomy: Prompts) -> None:
-    with pytest.raises(UserError, match=r"prompt\.budget: 9 tokens, but an empty prompt has \d+ of the model's"):
+    with pytest.raises(UserError, match=r"prompt\.budget: 9 tokens, but an empty prompt has up to \d+ of the model's"):
         settle(with_budget(roomy, 9), tokenizer(roomy))
 
 
