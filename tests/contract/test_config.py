@@ -199,7 +199,7 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("words", "line"), REFUSALS, ids=[" ".join(w) for w, _ in REFUSALS])
 def test_refusals_name_key_value_and_remedy(words: list[str], line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("experiment", "core.runtime"):
+    for module in ("rules", "core.runtime"):
         monkeypatch.setattr(f"refinepoi.{module}.may_have_gpu", lambda: False)
     with pytest.raises(UserError) as caught:
         check(words, multirun=False)
