@@ -188,7 +188,10 @@ REFUSALS = [
     ),
     (["runtime.device=tpu"], "runtime.device: must be auto, cpu or cuda (got 'tpu')"),
     (["runtime.processes=3", "grpo.prompts_per_step=8"], "grpo.prompts_per_step: 8 cannot be shared equally by"),
-    (["runtime.processes=4", "sft.answers.batch_size=3"], "sft.answers.batch_size: 3 examples a step cannot be shared by"),
+    (
+        ["runtime.processes=4", "sft.answers.batch_size=3"],
+        "sft.answers.batch_size: 3 examples a step cannot be shared by",
+    ),
     (["sft.precision=bfloat16"], "sft.precision: bfloat16 is for GPUs (this machine has none)"),
     (["grpo.precision=bfloat16"], "grpo.precision: bfloat16 is for GPUs (this machine has none)"),
     (["runtime.device=cuda"], "runtime.device: cuda, but this machine has no GPU"),
