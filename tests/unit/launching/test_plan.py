@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from folders import model_folder
 
 from refinepoi.core.store import MANIFEST, Store
 from refinepoi.core.tracking import NoTracker
@@ -93,8 +94,9 @@ def test_costs_follow_the_work(here: Path) -> None:
 
 
 def test_the_plan_says_how_large_the_model_is(here: Path) -> None:
-    (here / "model").mkdir()
-    config = {
+    model_folder(here / "model")
+    config = {  # of a large model; a plan reads no weights
+        "model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"],
         "hidden_size": 1024, "num_hidden_layers": 28, "num_attention_heads": 16, "num_key_value_heads": 8,
         "head_dim": 128, "intermediate_size": 3072, "vocab_size": 151936, "tie_word_embeddings": True,
     }  # fmt: skip
