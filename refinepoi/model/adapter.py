@@ -83,7 +83,8 @@ def read_adapter(model: PreTrainedModel, folder: Path, trainable: bool) -> PeftM
 def merged(model: PeftModel) -> PreTrainedModel:
     """A plain model with the weights this one computes with, 4-bit ones unpacked. The given model is left as it is."""
     inner: Any = model.get_base_model()
-    weights = dict(_plain(inner, ""))
+    # detached: loading with `assign` would make the given model's own frozen weights trainable
+    weights = {name: value.detach() for name, value in _plain(inner, "")}
     config = copy.deepcopy(inner.config)
     if hasattr(config, "quantization_config"):
         del config.quantization_config

@@ -62,7 +62,7 @@ class Victim:
         """Kill a fresh run once, at the moment, and finish it. Returns what it was doing; its bytes are compared."""
         folder = self._folder(name)
         process, began = self._start(folder, dwell), time.monotonic()
-        while process.is_alive() and not moment(folder / ".work", time.monotonic() - began):
+        while process.is_alive() and not _now(moment, folder / ".work", time.monotonic() - began):
             time.sleep(0.002)
         process.kill()
         process.join()
@@ -86,6 +86,13 @@ class Victim:
         process = self.server.Process(target=attempt, args=(str(folder), dwell))
         process.start()
         return process
+
+
+def _now(moment: Moment, work: Path, elapsed: float) -> bool:
+    try:
+        return moment(work, elapsed)
+    except FileNotFoundError:  # a folder went while it was looked through
+        return False
 
 
 def random_kills(count: int, victim: Victim) -> Counter[str]:

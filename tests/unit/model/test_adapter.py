@@ -47,7 +47,9 @@ def test_an_adapter_survives_saving_and_merging(prompts: Prompts, tmp_path: Path
 @EACH
 def test_merging_agrees_with_peft(prompts: Prompts, made: LanguageModel) -> None:
     train(made, prompts)
+    learns = [name for name, weight in made.model.named_parameters() if weight.requires_grad]
     whole = LanguageModel(merged(made.model), made.tokenizer)  # type: ignore[arg-type]
+    assert [name for name, weight in made.model.named_parameters() if weight.requires_grad] == learns
     trained = logits(made, prompts)
     assert difference(trained, logits(whole, prompts)) <= 1e-5 * float(trained.abs().max())
     peft: Any = copy.deepcopy(made.model)

@@ -52,7 +52,7 @@ def make_prompts(ids: SemanticIds, streams: bool) -> Prompts:
                      answer, target))  # fmt: skip
     table = pl.DataFrame(rows, schema=prompt_tables.TABLE, orient="row")
     texts = [" ".join(ids.texts[(s + 3 * i) % PLACES] for i in range(4 + s % 3)) for s in range(24)] if streams else []
-    facts = {"budget": 24, "longest_answer": 2 * K + 1, "reasoning": False}
+    facts = {"budget": 200, "longest_answer": 2 * K + 1, "reasoning": False}
     text = pl.DataFrame({"text": texts}, schema=prompt_tables.STREAMS)
     return Prompts(table, text, ("high", "low"), ids.tokens, K, facts)
 
