@@ -27,7 +27,7 @@ def causal_model(model: nn.Module) -> Any:
     return get_base_model() if callable(get_base_model) else model
 
 
-def head_scores(model: nn.Module, hidden: Tensor, vocabulary: Tensor) -> Tensor:
+def head_scores(model: nn.Module, hidden: Tensor, vocabulary: Tensor | slice) -> Tensor:
     """Scores float32 [.., V] of the words in `vocabulary` only, from hidden states [.., D]. Differentiable."""
     core = causal_model(model)
     config = core.config.get_text_config()
