@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from refinepoi.decoding.branches import evaluating, head_scores
+from refinepoi.decoding.branches import evaluating
+from refinepoi.decoding.head import head_scores
 from refinepoi.decoding.recomputed import branches_of
 from refinepoi.decoding.trie import Trie
 

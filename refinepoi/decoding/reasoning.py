@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from refinepoi.decoding.branches import evaluating, head_scores
+from refinepoi.decoding.branches import evaluating
+from refinepoi.decoding.head import head_scores
 from refinepoi.decoding.lists import pick
 from refinepoi.decoding.recomputed import branches_of
 from refinepoi.prompt.parse import CLOSE, OPEN
