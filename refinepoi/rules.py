@@ -70,13 +70,14 @@ def _budget(experiment: "Experiment", prompt: QuestionPrompt) -> Iterator[str]:
 
 
 def _reasoning(experiment: "Experiment") -> Iterator[str]:
-    """Only answers drawn as free text can hold reasoning, and only a pretrained model can write it."""
+    """Lists that are learned or drawn alone teach not to reason, and only a pretrained model can do it at all."""
     if experiment.model.kind != "pretrained":
         yield (
             "prompt.reasoning: true, but a model from scratch cannot reason; give model=qwen3_0_6b or another "
             "pretrained one, or prompt.reasoning=false"
         )
-    if experiment.grpo.kind == "off" or experiment.grpo.sampler != "free":
+    untrained = experiment.sft.kind == "off" and experiment.grpo.kind == "off"
+    if not untrained and (experiment.grpo.kind == "off" or experiment.grpo.sampler != "free"):
         yield (
             "prompt.reasoning: true, but only GRPO on free text lets the model reason; give grpo.sampler=free "
             "(or grpo=paper), or prompt.reasoning=false"

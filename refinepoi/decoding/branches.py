@@ -15,30 +15,7 @@ import torch
 from torch import Tensor, nn
 from transformers.cache_utils import Cache, DynamicLayer
 
-from refinepoi.core.errors import UserError
-from refinepoi.linear import Linear, product
-
-_SCALED_HEADS = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
-
-
-def causal_model(model: nn.Module) -> Any:
-    """The Hugging Face causal model inside a PEFT wrapper, or the model itself."""
-    get_base_model = getattr(model, "get_base_model", None)
-    return get_base_model() if callable(get_base_model) else model
-
-
-def head_scores(model: nn.Module, hidden: Tensor, vocabulary: Tensor) -> Tensor:
-    """Scores float32 [.., V] of the words in `vocabulary` only, from hidden states [.., D]. Differentiable."""
-    core = causal_model(model)
-    config = core.config.get_text_config()
-    for name in _SCALED_HEADS:
-        if getattr(config, name, None) not in (None, 1, 1.0):
-            raise UserError(f"model type {config.model_type} has {name}={getattr(config, name)}: not supported here")
-    head = core.get_output_embeddings()
-    if type(head) in (nn.Linear, Linear):  # adapters wrap it, quantised ones differ: then the whole head is computed
-        bias = None if head.bias is None else head.bias[vocabulary]
-        return product(hidden, head.weight[vocabulary], bias).float()
-    return head(hidden)[..., vocabulary].float()
+from refinepoi.decoding.head import causal_model
 
 
 def positions_of(attention_mask: Tensor) -> Tensor:

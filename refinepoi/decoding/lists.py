@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from refinepoi.decoding.branches import evaluating, head_scores
+from refinepoi.decoding.branches import evaluating
+from refinepoi.decoding.head import head_scores
 from refinepoi.decoding.recomputed import branches_of
 from refinepoi.decoding.trie import Trie
 
@@ -67,9 +68,9 @@ def decode_lists(
             level = step % levels
             node = chosen if level else torch.zeros_like(chosen)
             child, logp = choices(model, trie, hidden, node, used, level, temperature or 1.0)
-            pick = logp.argmax(-1, keepdim=True) if draws is None else _pick(logp, draws[:, step])
-            logprobs[:, step] = logp.gather(1, pick)[:, 0]
-            chosen = child.gather(1, pick)[:, 0]
+            column = logp.argmax(-1, keepdim=True) if draws is None else pick(logp, draws[:, step])
+            logprobs[:, step] = logp.gather(1, column)[:, 0]
+            chosen = child.gather(1, column)[:, 0]
             tokens[:, step] = trie.token[chosen]
             if level == levels - 1:
                 used = torch.cat([used, chosen[:, None] - trie.first_leaf], dim=1)
@@ -94,7 +95,7 @@ def choices(
     return child, logp
 
 
-def _pick(logp: Tensor, draw: Tensor) -> Tensor:
+def pick(logp: Tensor, draw: Tensor) -> Tensor:
     """A column for each row of log-probabilities [R, C], int64 [R, 1]: where the draw [R] falls in their running sum.
 
     A column of probability 0 is never taken: the running sum does not grow there.

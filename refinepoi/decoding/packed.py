@@ -8,7 +8,8 @@ at the cost of P + G * T tokens instead of G * (P + T). Gradients reach the prom
 import torch
 from torch import Tensor, nn
 
-from refinepoi.decoding.branches import additive, causal_model, positions_of
+from refinepoi.decoding.branches import additive, positions_of
+from refinepoi.decoding.head import causal_model
 from refinepoi.decoding.recomputed import hidden_of, takes_branches
 
 

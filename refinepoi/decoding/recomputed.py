@@ -11,7 +11,8 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
-from refinepoi.decoding.branches import Branches, causal_model, evaluating
+from refinepoi.decoding.branches import Branches, evaluating
+from refinepoi.decoding.head import causal_model
 
 _log = logging.getLogger(__name__)
 _tried: "WeakKeyDictionary[nn.Module, bool]" = WeakKeyDictionary()

@@ -8,7 +8,8 @@ Made for mixing a language model with other rankers, which need its opinion on t
 import torch
 from torch import Tensor, nn
 
-from refinepoi.decoding.branches import evaluating, head_scores
+from refinepoi.decoding.branches import evaluating
+from refinepoi.decoding.head import head_scores
 from refinepoi.decoding.recomputed import branches_of
 from refinepoi.decoding.trie import Trie
 

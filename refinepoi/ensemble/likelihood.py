@@ -1,4 +1,7 @@
-"""What the policy thinks of each candidate: its exact likelihood as the first place of the answer."""
+"""What the policy thinks of each candidate: its exact likelihood as the first place of the answer.
+
+Right after the question, also of a policy that learned to reason first: that one is asked here before it has thought.
+"""
 
 from dataclasses import replace
 from typing import Any

@@ -1,11 +1,13 @@
 """A policy's ranked list for every validation and test query, decoded greedily over the catalogue.
 
+Where prompts ask for reasoning the model writes it first, freely, and its list follows what it wrote.
+
 Prompts are decoded longest first, so that neighbours pad little and the batch that needs most memory comes first.
 What is stored is what the model wrote: a list's tokens are turned into text and read by the one parser of answers, and
 every entry is checked against the catalogue, so that the invalid rate is a measurement of the decoder.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,15 +18,19 @@ import torch
 from torch import Tensor
 
 from refinepoi.artifacts.policy import Policy
-from refinepoi.artifacts.predictions import RANKS, TABLE, Predictions
+from refinepoi.artifacts.predictions import RANKS, REASONING, TABLE, Predictions, no_reasoning
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import SPLITS
 from refinepoi.core.errors import UserError
+from refinepoi.core.seeding import generator
+from refinepoi.core.spec import digest
 from refinepoi.core.stage import Context
 from refinepoi.decoding.beam import beam_items
 from refinepoi.decoding.list_beams import beam_lists
 from refinepoi.decoding.lists import decode_lists
+from refinepoi.decoding.padding import left_padded
+from refinepoi.decoding.reasoning import Thought, think
 from refinepoi.decoding.trie import Trie
 from refinepoi.evaluation.spec import DecodingSpec
 from refinepoi.model.load import load
@@ -38,11 +44,15 @@ Ints = npt.NDArray[np.int64]
 
 
 class Written(NamedTuple):
-    """pois int64 [n, k] (-1: names no place), scores float32 [n, k], and how many lists did not read as one list."""
+    """
+    pois int64 [n, k] (-1: names no place), scores float32 [n, k], and how many lists did not read as one list.
+    thoughts: what was written before each list, [n]; empty where the prompts ask for lists alone.
+    """
 
     pois: Ints
     scores: npt.NDArray[np.float32]
     unreadable: int
+    thoughts: tuple[Thought, ...] = ()
 
 
 def decode_prompts(
@@ -57,7 +67,8 @@ def decode_prompts(
     language = load(policy.model)
     model: Any = language.model
     asked = settle(replace(prompts, table=asked), language.tokenizer).table
-    writer = ListWriter(spec, model.to(device), language.tokenizer, semantic_ids)
+    reasoning = bool(prompts.facts.get("reasoning"))
+    writer = ListWriter(spec, model.to(device), language.tokenizer, semantic_ids, reasoning)
     with context.progress(total=asked.height, unit="prompt") as bar:
         written = writer.write(asked["prompt"].to_list(), bar.update)
     return as_predictions(spec, written, asked["query"].to_numpy(), asked["target"].to_numpy(), semantic_ids)
@@ -75,9 +86,12 @@ def check_length(spec: DecodingSpec, longest: int) -> None:
 class ListWriter:
     """A model that answers prompts with lists; what no prompt changes is made once."""
 
-    def __init__(self, spec: DecodingSpec, model: Any, tokenizer: Any, semantic_ids: SemanticIds) -> None:
-        """model: a Hugging Face causal LM on its device."""
+    def __init__(
+        self, spec: DecodingSpec, model: Any, tokenizer: Any, semantic_ids: SemanticIds, reasoning: bool = False
+    ) -> None:
+        """model: a Hugging Face causal LM on its device. reasoning: whether prompts ask for some before the list."""
         self.spec, self.model, self.tokenizer, self.semantic_ids = spec, model, tokenizer, semantic_ids
+        self.reasoning = reasoning
         numbers = np.array(id_token_numbers(tokenizer, semantic_ids.tokens), np.int64)
         self.trie = Trie.of(numbers[semantic_ids.token_index]).to(model.device)
 
@@ -88,7 +102,13 @@ class ListWriter:
         pois = np.full((len(texts), k), -1, np.int64)
         scores = np.zeros((len(texts), k), np.float32)
         unreadable = 0
+        thoughts: dict[int, Thought] = {}
         for rows, input_ids, mask in _batches(encoded, self.spec.batch, self.tokenizer.pad_token_id, self.model.device):
+            if self.reasoning:
+                found = self._think([texts[row] for row in rows], input_ids, mask)
+                thoughts.update(zip(rows.tolist(), found, strict=True))
+                begun = [encoded[row] + thought.tokens for row, thought in zip(rows, found, strict=True)]
+                input_ids, mask = left_padded(begun, self.tokenizer.pad_token_id, self.model.device)
             if self.spec.mode == "beam":
                 items, likelihood = beam_items(self.model, self.trie, input_ids, mask, k)
                 pois[rows], scores[rows] = items.cpu().numpy(), likelihood.float().cpu().numpy()
@@ -104,7 +124,18 @@ class ListWriter:
                     pois[row, : len(items_read)] = items_read
                     unreadable += not (parsed.whole and len(parsed.items) == k)
             wrote(len(rows))
-        return Written(pois, scores, unreadable)
+        return Written(pois, scores, unreadable, tuple(thoughts[row] for row in sorted(thoughts)))
+
+    def _think(self, texts: list[str], input_ids: Tensor, mask: Tensor) -> list[Thought]:
+        """Draws belong to a prompt's text, so that whoever asks it, and beside whom, is told the same."""
+        spec, draws = self.spec.reasoning, None
+        if spec.temperature is not None:
+            drawn = (generator(spec.seed, "reasoning", digest(text)) for text in texts)
+            uniform = [draw.random(spec.tokens) for draw in drawn]
+            draws = torch.from_numpy(np.stack(uniform)).to(input_ids.device)
+        return think(
+            self.model, self.tokenizer, input_ids, mask, spec.tokens, temperature=spec.temperature, draws=draws
+        )
 
 
 def as_predictions(
@@ -139,6 +170,22 @@ def as_predictions(
         table,
         pl.DataFrame({"method": names, "query": queries, "rank": ranks}, schema=RANKS),
         {"kept": k, "methods": {NAME: facts}},
+        _reasoning(written.thoughts, queries),
+    )
+
+
+def _reasoning(thoughts: Sequence[Thought], queries: Ints) -> pl.DataFrame:
+    if not thoughts:
+        return no_reasoning()
+    return pl.DataFrame(
+        {
+            "method": pl.repeat(NAME, len(thoughts), eager=True),
+            "query": queries.astype(np.int32),
+            "text": [thought.text for thought in thoughts],
+            "tokens": [thought.written for thought in thoughts],
+            "forced": [thought.forced for thought in thoughts],
+        },
+        schema=REASONING,
     )
 
 

@@ -99,6 +99,19 @@ def list_faults(method: Method, rows: npt.NDArray[np.int64], catalogue: int) -> 
     return {"invalid_rate": (table.height - valid.height) / entries, "duplicate_rate": repeats / entries}
 
 
+def reasoning_figures(method: Method, rows: npt.NDArray[np.int64]) -> dict[str, float]:
+    """Mean tokens of the reasoning, shares closed by force and without any; empty where none was asked for."""
+    asked = pl.Series(rows.astype(np.int32)).implode()
+    found = method.predictions.reasoning.filter(pl.col("method") == method.name, pl.col("query").is_in(asked))
+    if not found.height:
+        return {}
+    return {
+        "tokens": float(found["tokens"].to_numpy().mean()),
+        "closed_by_force": float(found["forced"].to_numpy().mean()),
+        "without": float(found["text"].is_null().to_numpy().mean()),
+    }
+
+
 def worth(rank: Floats, ks: tuple[int, ...]) -> dict[str, Floats]:
     """Each metric of each sample, float64 [n]; the means are what the table shows. NaN ranks count as misses."""
     rank = np.where(np.isnan(rank), np.inf, rank)
@@ -133,11 +146,13 @@ def _score_split(
         strata = {name: _score_stratum(samples, stratum) for name, stratum in found.items()}
     judged = "policy" if "policy" in methods else list(methods)[-1]  # of baselines alone the fullest
     others = [name for name in spec.against if name in methods and name != judged]
+    reasoning = {name: figures for name, method in methods.items() if (figures := reasoning_figures(method, rows))}
     return {
         "samples": len(rows),
         "methods": table,
         "paired": samples.paired(judged, others),
         "bounds": bounds(position),
+        **({"reasoning": reasoning} if reasoning else {}),
         "strata": strata,
     }
 

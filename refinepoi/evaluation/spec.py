@@ -13,6 +13,14 @@ def _check_rising(values: tuple[float, ...]) -> tuple[float, ...]:
     return values
 
 
+class ReasoningSpec(Spec):
+    """The model's own text before its list, where prompts ask for it (`prompt.reasoning`)."""
+
+    tokens: Count = Field(description="most of a block; one that is still open then is closed and counted")
+    temperature: Positive | None = Field(description="null: the likeliest token each time; a number samples")
+    seed: int = Field(ge=0)
+
+
 class DecodingSpec(Spec):
     """Over the catalogue alone: a list holds k existing, distinct POIs."""
 
@@ -23,6 +31,7 @@ class DecodingSpec(Spec):
     k: Count = Field(description="places of a list")
     batch: Count = Field(description="prompts decoded together")
     beams: Count = Field(description="list_beam only: unfinished lists that go on side by side")
+    reasoning: ReasoningSpec
 
 
 class StrataSpec(Spec):

@@ -34,7 +34,8 @@ def metrics_table(content: Mapping[str, Any]) -> str:
         head.append("val. MRR")
         body.append(_mark_best([_number(validation[n]["MRR"]) for n in names]))
     counts = f"n = {content['samples']} test, {content['validation']['samples']} validation; * best of its column"
-    below = [counts, *_paired_lines(content.get("paired", {})), _protocol_line(content["protocol"])]
+    said = [*_paired_lines(content.get("paired", {})), *_reasoning_lines(content.get("reasoning", {}))]
+    below = [counts, *said, _protocol_line(content["protocol"])]
     return "\n".join([*_markdown(head, body), "", *below])
 
 
@@ -75,6 +76,14 @@ def _paired_lines(paired: Mapping[str, Any]) -> list[str]:
         ]
         lines.append(f"{name} (paired): {', '.join(cells)}")
     return lines
+
+
+def _reasoning_lines(reasoning: Mapping[str, Any]) -> list[str]:
+    return [
+        f"reasoning of {name}: {figures['tokens']:.1f} tokens, {_rate(figures['closed_by_force'])} closed by force, "
+        f"{_rate(figures['without'])} of the answers without"
+        for name, figures in reasoning.items()
+    ]
 
 
 def _protocol_line(protocol: Mapping[str, Any]) -> str:

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from refinepoi.core.errors import UserError
-from refinepoi.decoding.branches import evaluating, head_scores
+from refinepoi.decoding.branches import evaluating
+from refinepoi.decoding.head import head_scores
 from refinepoi.decoding.lists import Lists
 from refinepoi.decoding.recomputed import branches_of
 from refinepoi.decoding.trie import Trie

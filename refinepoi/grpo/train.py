@@ -64,12 +64,14 @@ def train(
     cpu = use_cpu(context.runtime.device, spec.precision, "grpo", spec.engine)
     trie = catalogue_trie(semantic_ids, language.tokenizer).to("cpu" if cpu else "cuda")
     trie.require_places(prompts.list_length)
-    rewards = Rewards(reward, semantic_ids, places, prompts.list_length, bool(prompts.facts.get("reasoning", False)))
+    reasoning = bool(prompts.facts.get("reasoning", False))
+    rewards = Rewards(reward, semantic_ids, places, prompts.list_length, reasoning)
     resumed = ranks.first_here(lambda: last_complete(context.work))
     memory = Memory(**resumed[1]) if resumed else Memory()
     constrained = spec.sampler != "free"
     k, batch = prompts.list_length, context.runtime.micro_batch
-    sample = Validation.sample(prompts, trie, spec.eval_queries, batch, spec.seed)
+    thinking = max(1, spec.max_new_tokens - k * trie.levels - 1) if reasoning else 0  # as much as samples have
+    sample = Validation.sample(prompts, trie, spec.eval_queries, batch, spec.seed, thinking)
     saver = PolicySaver(language, context.runtime.strategy.kind == "fsdp")
     watch = Watch(
         context,

@@ -21,8 +21,8 @@ from torch import Tensor
 from trl import GRPOTrainer
 from trl.trainer.utils import split_tensor_dict
 
-from refinepoi.decoding.branches import head_scores
 from refinepoi.decoding.constraint import allowed_sets, renormalised
+from refinepoi.decoding.head import head_scores
 from refinepoi.decoding.packed import packed_hidden
 from refinepoi.decoding.trie import Trie
 from refinepoi.grpo.credit import item_advantages, prefix_rewards

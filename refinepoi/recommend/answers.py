@@ -96,7 +96,7 @@ def _block(answer: dict[str, Any]) -> str:
         ]
         lines.append("  ".join(cells).rstrip())
     if answer["reasoning"]:
-        lines.append(f"reasoning: {answer['reasoning']}")
+        lines.append("reasoning: " + " ".join(answer["reasoning"].split()))
     text = "\n".join(lines)
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 

@@ -8,6 +8,8 @@
 Evidence, prompt and list are made by the code of the stages; all that no question changes is made when it is loaded.
 """
 
+import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Self
@@ -61,7 +63,7 @@ class Recommendation(NamedTuple):
 class Answer(NamedTuple):
     """
     visits: what was read of the history, in time order. prompt: what the model read. reasoning: what it wrote before
-    its list; None where the prompt asks for none.
+    its list, made legible; None where the prompt asks for none or it wrote none.
     """
 
     places: tuple[Recommendation, ...]
@@ -164,7 +166,9 @@ class Recommender:
         prompt = self.prompt(table, None if user is None else self.people.row(user))
         written = self._writer(self.decoding(k, mode)).write([prompt])
         last = int(table["poi"][-2]) if len(table["poi"]) > 1 else None
-        return Answer(self._places_of(written.pois[0], written.scores[0], last), tuple(visits), when, prompt)
+        places = self._places_of(written.pois[0], written.scores[0], last)
+        text = written.thoughts[0].text if written.thoughts else None
+        return Answer(places, tuple(visits), when, prompt, legible(text) if text else None)
 
     def prompt(self, table: Columns, user: int | None = None) -> str:
         """What the model reads for the last row of a one-person table of check-ins (`person.py`).
@@ -209,8 +213,15 @@ class Recommender:
     def _writer(self, spec: DecodingSpec) -> ListWriter:
         if spec not in self._writers:
             check_length(spec, self._list_length)
-            self._writers[spec] = ListWriter(spec, self.model, self._tokenizer, self._semantic_ids)
+            reasoning = bool(self._facts.get("reasoning"))
+            self._writers[spec] = ListWriter(spec, self.model, self._tokenizer, self._semantic_ids, reasoning)
         return self._writers[spec]
+
+
+def legible(text: str) -> str:
+    """What a model wrote, fit to be shown: no controls, no marks that turn the direction of writing; lines stay."""
+    kept = (c if c == "\n" or unicodedata.category(c)[0] != "C" else " " for c in text.replace("\r\n", "\n"))
+    return re.sub(r"\n{3,}", "\n\n", re.sub(r"[^\S\n]+", " ", "".join(kept))).strip()
 
 
 def device_of(setting: str) -> str:

@@ -1,4 +1,7 @@
-"""How good the policy is on unseen queries while it trains: greedy lists on a fixed sample of validation queries."""
+"""How good the policy is on unseen queries while it trains: greedy lists on a fixed sample of validation queries.
+
+A policy that learns to reason writes its reasoning first, greedily, as it will when it is evaluated.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +17,7 @@ from refinepoi.artifacts.trajectories import SPLITS
 from refinepoi.core.seeding import generator
 from refinepoi.decoding.lists import decode_lists
 from refinepoi.decoding.padding import left_padded
+from refinepoi.decoding.reasoning import think
 from refinepoi.decoding.trie import Trie
 from refinepoi.training import ranks
 from refinepoi.training.shards import through
@@ -26,6 +30,7 @@ class Validation:
     """
     prompts: texts, longest first, so that a batch holds neighbours in length.
     target: int64 [n], POI indices.
+    thinking: most tokens of reasoning that the model may write before its list; 0: the list alone.
     """
 
     prompts: list[str]
@@ -33,16 +38,16 @@ class Validation:
     trie: Trie
     k: int
     batch: int
+    thinking: int
 
     @classmethod
-    def sample(cls, prompts: Prompts, trie: Trie, count: int, batch: int, seed: int) -> Self:
+    def sample(cls, prompts: Prompts, trie: Trie, count: int, batch: int, seed: int, thinking: int = 0) -> Self:
         """`count` validation queries drawn without replacement, or all where there are fewer."""
         rows = prompts.table.filter(pl.col("split") == SPLITS.index("validation"))
         chosen = generator(seed, "validation").permutation(rows.height)[:count]
         rows = rows[np.sort(chosen)].sort(pl.col("prompt").str.len_bytes(), descending=True, maintain_order=True)
-        return cls(
-            rows["prompt"].to_list(), rows["target"].to_numpy().astype(np.int64), trie, prompts.list_length, batch
-        )
+        texts, target = rows["prompt"].to_list(), rows["target"].to_numpy().astype(np.int64)
+        return cls(texts, target, trie, prompts.list_length, batch, thinking)
 
     def measure(self, model: Any, tokenizer: Any) -> Mapping[str, float]:
         """MRR and Acc at the cutoffs within the list length. Empty where there are no validation queries.
@@ -60,6 +65,10 @@ class Validation:
             for start in range(0, len(rows), self.batch):
                 encoded = tokenizer(text=[self.prompts[row] for row in rows[start : start + self.batch]])["input_ids"]
                 input_ids, mask = left_padded(encoded, tokenizer.pad_token_id, model.device)
+                if self.thinking:
+                    thoughts = through(model, model, think, tokenizer, input_ids, mask, self.thinking)
+                    begun = [ids + thought.tokens for ids, thought in zip(encoded, thoughts, strict=True)]
+                    input_ids, mask = left_padded(begun, tokenizer.pad_token_id, model.device)
                 found = through(model, model, decode_lists, self.trie, input_ids, mask, self.k)
                 lists.append(found.pois.cpu().numpy())
             return np.concatenate(lists)

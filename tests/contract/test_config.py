@@ -219,6 +219,20 @@ def test_a_budget_is_counted_with_the_models_own_tokenizer(tmp_path: Path, chat:
     check([*words, f"prompt.budget={least}"], multirun=False)
 
 
+@pytest.mark.parametrize("trained", [["sft=off", "grpo=off"], ["sft=off", "grpo=paper", "grpo.max_new_tokens=90"]])
+def test_a_pretrained_model_may_reason(tmp_path: Path, trained: list[str]) -> None:
+    words = [
+        "prompt=question",
+        "prompt.reasoning=true",
+        "model=local",
+        f"model.path={model_folder(tmp_path / 'model')}",
+    ]
+    check([*words, *trained], multirun=False)
+    for grpo in ("off", "default"):
+        with pytest.raises(UserError, match="only GRPO on free text lets the model reason"):
+            check([*words, f"grpo={grpo}"], multirun=False)
+
+
 def test_all_problems_come_at_once() -> None:
     with pytest.raises(UserError) as caught:
         check(["grpo.steps=0", "reward.weights.rank=abc", "seeed=3", "quantizer.levels=[9]"], multirun=False)

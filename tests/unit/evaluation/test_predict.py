@@ -1,30 +1,40 @@
 """Lists of a tiny random model: every entry is a place, none twice; checked by counting, not by trust."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 import torch
+from folders import thinking_folder
+from models import pretrained
 from runtimes import runtime
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from refinepoi.artifacts.policy import Policy
-from refinepoi.artifacts.predictions import Predictions
+from refinepoi.artifacts.predictions import RANKS, REASONING, Predictions
+from refinepoi.artifacts.predictions import TABLE as TABLE_OF_LISTS
 from refinepoi.artifacts.prompts import STREAMS, TABLE, Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.core.errors import UserError
 from refinepoi.core.stage import Artifact, Context
 from refinepoi.core.tracking import StageLog
-from refinepoi.decoding.lists import Lists
+from refinepoi.decoding.beam import beam_items
+from refinepoi.decoding.list_beams import beam_lists
+from refinepoi.decoding.lists import Lists, decode_lists
+from refinepoi.decoding.padding import left_padded
+from refinepoi.decoding.trie import Trie
 from refinepoi.evaluation import predict as module
 from refinepoi.evaluation.predict import decode_prompts, list_ranks
-from refinepoi.evaluation.score import Method, list_faults
-from refinepoi.evaluation.spec import DecodingSpec
+from refinepoi.evaluation.score import Method, list_faults, reasoning_figures
+from refinepoi.evaluation.spec import DecodingSpec, ReasoningSpec
 from refinepoi.evaluation.stage import predict
-from refinepoi.model.load import LanguageModel, load, save
-from refinepoi.model.tokenizer import word_tokenizer
+from refinepoi.model.load import LanguageModel, build, load, save
+from refinepoi.model.tokenizer import id_token_numbers, word_tokenizer
+from refinepoi.prompt.settle import settle
 
 POIS = 30
 RUNTIME = runtime(micro_batch=4)
@@ -73,8 +83,9 @@ def context(folder: Path) -> Context:
     return Context(folder, RUNTIME, StageLog("predict"), "predict")
 
 
-def spec(mode: str = "list", k: int = 10, batch: int = 4) -> DecodingSpec:
-    return DecodingSpec(mode=mode, k=k, batch=batch, beams=3)  # type: ignore[arg-type]
+def spec(mode: str = "list", k: int = 10, batch: int = 4, **reasoning: Any) -> DecodingSpec:
+    free = ReasoningSpec(**{"tokens": 40, "temperature": None, "seed": 0} | reasoning)
+    return DecodingSpec(mode=mode, k=k, batch=batch, beams=3, reasoning=free)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("mode", ["list", "list_beam", "beam"])
@@ -196,6 +207,66 @@ def test_stage_writes_an_artifact_that_reads_back_and_repeats(policy: Policy, tm
         outputs.append({f.name: f.read_bytes() for f in (tmp_path / attempt).iterdir()})
     assert outputs[0] == outputs[1]
     assert Predictions.load(tmp_path / "a").of("model").shape == (18, 10)
+
+
+@pytest.fixture(scope="module")
+def thinker(tmp_path_factory: pytest.TempPathFactory) -> Policy:
+    """Its layers add nothing: what it says depends on the last token alone."""
+    base = thinking_folder(tmp_path_factory.mktemp("thinker"), "Gym first, then home.")
+    training = pretrained(base)
+    language = build(training, replace(prompts(), facts={"template": "question"}), IDS)
+    folder = tmp_path_factory.mktemp("thinking policy")
+    save(language, folder)
+    return Policy(folder)
+
+
+@pytest.mark.parametrize("mode", ["list", "list_beam", "beam"])
+def test_the_list_follows_what_the_model_wrote(mode: str, thinker: Policy, tmp_path: Path) -> None:
+    asked = replace(prompts(), facts={"reasoning": True, "chat": "auto"})
+    made = decode_prompts(context(tmp_path), spec(mode), thinker, asked, IDS)
+    assert made.reasoning.height == 18
+    assert set(made.reasoning.select("text", "forced").iter_rows()) == {("Gym first, then home.", False)}
+    lm = load(thinker.model)
+    own = lm.tokenizer("<think>Gym first, then home.</think>")["input_ids"]
+    assert set(made.reasoning["tokens"]) == {len(own)}
+    trie = Trie.of(np.array(id_token_numbers(lm.tokenizer, IDS.tokens))[IDS.token_index])
+    texts = settle(replace(asked, table=asked.table.filter(pl.col("split") > 0)), lm.tokenizer).table["prompt"]
+    by_hand = left_padded([ids + own for ids in lm.tokenizer(texts.to_list())["input_ids"]], 0, "cpu")
+    if mode == "list":
+        expected = decode_lists(lm.model, trie, *by_hand, 10).pois  # type: ignore[arg-type]
+    elif mode == "beam":
+        expected = beam_items(lm.model, trie, *by_hand, 10)[0]  # type: ignore[arg-type]
+    else:
+        expected = beam_lists(lm.model, trie, *by_hand, 10, width=3).pois  # type: ignore[arg-type]
+    assert made.of("model").tolist() == expected.tolist()
+    without = decode_prompts(context(tmp_path), spec(mode), thinker, replace(asked, facts={"chat": "auto"}), IDS)
+    assert np.abs(without.table["score"] - made.table["score"]).max() > 1e-3 and without.reasoning.height == 0
+    cut = decode_prompts(context(tmp_path), spec(mode, tokens=3), thinker, asked, IDS).reasoning
+    assert cut["forced"].all() and set(cut["tokens"]) == {3} and cut["text"][0] and len(cut["text"][0]) < 21
+
+
+def test_sampled_reasoning_is_one_for_each_prompt(thinker: Policy, tmp_path: Path) -> None:
+    asked = replace(prompts(), facts={"reasoning": True, "chat": "auto"})
+
+    def texts(**changes: Any) -> list[str]:
+        chosen = spec(**{"tokens": 12, "temperature": 8.0} | changes)
+        return decode_prompts(context(tmp_path), chosen, thinker, asked, IDS).reasoning["text"].to_list()
+
+    once = texts(batch=1)
+    assert len(set(once)) > 3 and texts(batch=64) == once and texts(seed=1) != once
+
+
+def test_reasoning_is_stored_and_counted_by_split(tmp_path: Path) -> None:
+    ranks = pl.DataFrame({"method": "model", "query": [0, 1, 2, 3], "rank": [1.0] * 4}, schema=RANKS)
+    said = [("model", 0, "a", 5, False), ("model", 1, None, 0, False), ("model", 2, "b", 10, True)]
+    thoughts = pl.DataFrame(said, schema=REASONING, orient="row")
+    made = Predictions(pl.DataFrame(schema=TABLE_OF_LISTS), ranks, {}, thoughts)
+    made.save(tmp_path)
+    read = Method(Predictions.load(tmp_path), "model")
+    assert read.predictions.reasoning.equals(thoughts)
+    assert reasoning_figures(read, np.array([0, 1])) == {"tokens": 2.5, "closed_by_force": 0.0, "without": 0.5}
+    assert reasoning_figures(read, np.array([2])) == {"tokens": 10.0, "closed_by_force": 1.0, "without": 0.0}
+    assert reasoning_figures(read, np.array([3])) == {} == reasoning_figures(Method(made, "other"), np.array([0]))
 
 
 def test_no_prompts_no_crash(policy: Policy, tmp_path: Path) -> None:

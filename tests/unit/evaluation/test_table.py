@@ -57,6 +57,10 @@ def test_lines_are_aligned_and_state_n_pairs_and_protocol() -> None:
     assert "n = 8 test, 4 validation" in text
     assert "policy - warm_start (paired): Acc@1 +0.020 [-0.010, +0.050]" in text
     assert "protocol: dataset toy, history all, metrics version 1; MRR x" in text
+    assert "reasoning" not in text
+    figures = {"tokens": 41.26, "closed_by_force": 0.125, "without": 0.0}
+    said = metrics_table(content() | {"reasoning": {"policy": figures}})
+    assert "reasoning of policy: 41.3 tokens, 12.50% closed by force, 0 of the answers without" in said
 
 
 def test_the_same_table_from_content_that_was_written_with_sorted_keys() -> None:

@@ -37,7 +37,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "places": [place(n, *spot) for n, spot in enumerate(spots, start=1)],
     }  # fmt: skip
     bob = {
-        "user": HOSTILE, "trip": HOSTILE, "when": "2024-02-02T08:00:00-05:00", "reasoning": None, "history": [],
+        "user": HOSTILE, "trip": HOSTILE, "when": "2024-02-02T08:00:00-05:00", "reasoning": HOSTILE, "history": [],
         "places": [place(1, 40.0, -75.0, name=HOSTILE, category=HOSTILE, km=None)],
     }  # fmt: skip
     pois = pl.DataFrame({
@@ -112,6 +112,7 @@ def test_hostile_text_stays_text_and_a_new_person_is_drawn(browser: Any, page: P
     browser.execute_script("document.getElementById('after').click()")
     assert js(browser, "window.stolen") is None and js(browser, "document.images.length") == 0
     assert HOSTILE in js(browser, "document.querySelector('#list .what').textContent")
+    assert js(browser, "document.getElementById('reasoning').textContent") == HOSTILE
     assert js(browser, "document.querySelectorAll('.place').length") == 1
     assert js(browser, "document.getElementById('after').disabled")
 

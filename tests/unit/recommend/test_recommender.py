@@ -11,10 +11,17 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from folders import thinking_folder
+from options import option
+from pydantic import TypeAdapter
 
 from refinepoi.artifacts.predictions import Predictions
 from refinepoi.core.errors import DataError, UserError
-from refinepoi.recommend.recommender import Recommender
+from refinepoi.recommend.answers import answer_all, write_csv, write_text
+from refinepoi.recommend.page import page
+from refinepoi.recommend.recommender import Recommender, legible
+from refinepoi.recommend.spec import RecommendSpec
+from refinepoi.recommend.trips import read_questions
 
 SETTINGS = [
     (),
@@ -137,6 +144,44 @@ def test_the_hour_asked_for_matters(run: Any) -> None:
 def test_questions_that_cannot_be_answered(run: Any, how: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=said):
         run.recommender.recommend(**{"history": [], "when": "2012-06-01T12:00:00-04:00"} | how)
+
+
+REASONED = "Gym first, \u202ethen home."
+THINKS = ("prompt=question", "prompt.reasoning=true", "model=qwen3_0_6b", "goal=predictions")
+
+
+def test_the_reasoning_is_told_where_the_model_writes_any(make_run: Callable[..., Any], tmp_path: Path) -> None:
+    run = make_run(*THINKS, f"model.path={thinking_folder(tmp_path / 'base', REASONED)}")
+    stored = Predictions.load(
+        run.store / "predict" / json.loads((run.folder / "manifests.json").read_text())["predictions"]["key"]
+    )
+    assert set(stored.reasoning["text"]) == {REASONED} and not stored.reasoning["forced"].any()
+    asked = run.samples()[0]
+    for mode in ("beam", "list"):
+        answer = run.recommender.answer([], asked.when, 3, user=asked.user, mode=mode)
+        assert answer.reasoning == "Gym first, then home."  # without the mark that turns the writing round
+    places = [place.poi_id for place in run.recommender.answer([], asked.when, 10, user=asked.user, mode="list").places]
+    expected = stored.table.filter(pl.col("query") == asked.query).sort("rank")["poi"].to_list()
+    assert places == run.trajectories.pois["poi_id"][expected].to_list()
+    (tmp_path / "trips.csv").write_text(f"user,poi,time\nann,{places[0]},2024-03-01T12:20-05:00\n")
+    spec = TypeAdapter(RecommendSpec).validate_python(
+        option("recommend", "default") | {"input": str(tmp_path / "trips.csv")}
+    )
+    content = answer_all(spec, run.recommender, read_questions(spec, run.recommender.catalogue))
+    write_csv(tmp_path / "told.csv", content)
+    write_text(tmp_path / "told.txt", content)
+    assert (tmp_path / "told.csv").read_text().count("Gym first, then home.") == 10
+    assert "\nreasoning: Gym first, then home.\n" in (tmp_path / "told.txt").read_text()
+    assert "Gym first, then home." in page(content, run.recommender.catalogue)
+
+
+def test_what_a_model_writes_is_made_legible() -> None:
+    assert legible("  one\x00 \t two\r\nthree\n\n\n\nfour\u202e\x1b[31m ") == "one two\nthree\n\nfour [31m"
+
+
+def test_nothing_is_told_where_nothing_is_asked_for(run: Any) -> None:
+    asked = run.samples()[0]
+    assert run.recommender.answer([], asked.when, 3, user=asked.user).reasoning is None
 
 
 def test_every_bad_row_is_named_at_once(run: Any) -> None:
