@@ -16,7 +16,7 @@ from refinepoi.artifacts.predictions import RANKS, TABLE, Predictions
 from refinepoi.artifacts.trajectories import SPLITS, Trajectories
 from refinepoi.baseline.spec import LogitSpec
 from refinepoi.ranker import trees
-from refinepoi.ranker.crossfit import folds_by_user, newest
+from refinepoi.ranker.crossfit import folds_by_user, newest, taught_by
 from refinepoi.ranker.logit import Floats, Ints, Logit, fit
 from refinepoi.ranker.spec import BoostingSpec
 from refinepoi.ranking import expected_rank
@@ -108,9 +108,9 @@ def add_logit(board: Board, method: str, spec: LogitSpec, folds: int, seed: int)
 
 
 def add_trees(board: Board, method: str, spec: BoostingSpec, threads: int) -> trees.Trees:
-    """Fit on the newest training queries, rank validation and test."""
+    """Fit on training queries, rank validation and test."""
     train, validation, test = (board.trajectories.query_rows(split) for split in SPLITS)
-    taught = newest(train, spec.samples)
+    taught = taught_by(board.trajectories, spec.samples, spec.ends)(train)
     model = trees.fit(spec, board.evidence, taught, board.position[taught], threads)
     rows = np.concatenate([validation, test])
     board.add(method, rows, model.scores(board.evidence, rows), counts=False)

@@ -36,7 +36,7 @@ def rank_all(
             trees = add_trees(board, TREES, spec.trees, threads)
             board.facts[method] = {
                 "ranks_over": FITTED,
-                "fitted_on": {"split": "train", "newest_samples": spec.trees.samples},
+                "fitted_on": {"split": "train", "newest_samples": spec.trees.samples, "ends": spec.trees.ends},
                 "gains": trees.gains(),
             }
         elif method in spec.logits:

@@ -11,10 +11,11 @@ from refinepoi.artifacts.trajectories import SPLITS, Trajectories
 from refinepoi.core.seeding import generator
 from refinepoi.evidence.crowd import Crowd, neighbours
 from refinepoi.evidence.names import CONTEXT, counter_names, needs_time
-from refinepoi.evidence.own import count_own
+from refinepoi.evidence.own import count_categories, count_own
 from refinepoi.evidence.pool import gather, place_in_group
 from refinepoi.evidence.sight import NONE, Sight, blackout, look
 from refinepoi.evidence.spec import EvidenceSpec
+from refinepoi.evidence.visits import factors
 from refinepoi.evidence.world import Floats, Ints, Queries, World, kilometres, make_queries, make_world
 
 ORDER_SCALE = 10.0  # kernel sums are small numbers
@@ -36,15 +37,16 @@ class Counting:
     def count(self, world: World, queries: Queries, sight: Sight) -> Evidence:
         """The evidence of m queries. world: whose rows the sight holds; it has the POIs of the training's."""
         spec, m = self.spec, len(queries)
-        own = count_own(world, queries, sight, spec)
+        alike = factors(world, queries, sight, spec)
+        own, kinds = count_own(world, queries, sight, spec, alike), count_categories(world, sight, alike)
         moves = self.crowd.moves(world, queries, sight, self.hidden, spec.gap_width)
         popularity, at_hour = self.crowd.popularity(queries, sight, self.hidden)
         keys = gather(world, sight, own, moves, popularity if self.hidden else at_hour, self.near, spec.pool)
         query, poi = keys // world.pois, keys % world.pois
         everybody = np.stack([popularity[query, poi], at_hour[query, poi]], 1)
-        values = np.concatenate(
-            [own.at(keys), everybody, moves.at(keys), _nearness(world, sight, query, poi, spec.near_km)], 1
-        )
+        category = kinds.at(query * world.categories + world.category[poi])
+        nearness = _nearness(world, sight, query, poi, spec.near_km)
+        values = np.concatenate([own.at(keys), category, everybody, moves.at(keys), nearness], 1)
         score = np.zeros(len(keys))
         for name, weight in spec.weights.items():  # one by one: a matrix product may round by its neighbours
             score += weight * np.log1p(ORDER_SCALE * values[:, self.names.index(name)])
@@ -55,7 +57,7 @@ class Counting:
         counters = np.zeros((m, spec.candidates, len(self.names)), np.float32)
         candidates[query[order], place] = poi[order]
         counters[query[order], place] = values[order]
-        context = _context(world, queries, sight, own.keys // world.pois, self.hidden)
+        context = _context(world, queries, sight, own.keys // world.pois, alike)
         return Evidence(candidates, counters, self.names, context, CONTEXT, self.facts)
 
 
@@ -103,9 +105,11 @@ def _nearness(world: World, sight: Sight, query: Ints, poi: Ints, near_km: tuple
     return np.stack([np.exp(-distance / km) for km in near_km], 1) if near_km else np.zeros((len(poi), 0))
 
 
-def _context(world: World, queries: Queries, sight: Sight, visited: Ints, hidden: bool) -> npt.NDArray[np.float32]:
-    """[m, len(CONTEXT)]. visited: the query of each distinct POI seen."""
-    m, known = len(queries), sight.last != NONE
+def _context(
+    world: World, queries: Queries, sight: Sight, visited: Ints, alike: dict[str, Floats]
+) -> npt.NDArray[np.float32]:
+    """[m, len(CONTEXT)]. visited: the query of each distinct POI seen. alike: factors of the visits."""
+    m, hidden, known = len(queries), "hour" not in alike, sight.last != NONE
     nothing = np.full(m, np.nan)
     outside = world.trajectory[sight.row] != queries.trajectory[sight.query]
     newest = np.full(m, NONE)
@@ -119,9 +123,20 @@ def _context(world: World, queries: Queries, sight: Sight, visited: Ints, hidden
         "prefix_length": sight.prefix,
         "last_hour": np.where(known, world.hour[sight.last], np.nan),
         "last_weekday": np.where(known, world.weekday[sight.last], np.nan),
+        "new_share": _new_share(world, sight, alike["trail"]),
+        "new_share_hour": nothing if hidden else _new_share(world, sight, alike["trail"] * alike["hour"]),
         "history_days": np.where(newest == NONE, np.nan, (sight.reference - world.utc[newest]) / 86_400.0),
     }
     return np.stack([facts[name] for name in CONTEXT], 1).astype(np.float32)
+
+
+def _new_share(world: World, sight: Sight, weights: Floats) -> Floats:
+    """[m] how much of the weight lies on visits that were the first visible ones to their POI, drawn towards 0.3."""
+    m = len(sight.last)
+    _, first = np.unique(sight.query * world.pois + world.poi[sight.row], return_index=True)
+    new = np.bincount(sight.query[first], weights[first], minlength=m)
+    share = (new + 0.3) / (np.bincount(sight.query, weights, minlength=m) + 1.0)
+    return np.where(sight.last == NONE, np.nan, share)
 
 
 def coverage(evidence: Evidence, trajectories: Trajectories) -> dict[str, float]:

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy.spatial import cKDTree
 
-from refinepoi.evidence.own import Table, hour_kernel, hours_apart, match_gap
+from refinepoi.evidence.own import Table
 from refinepoi.evidence.sight import NONE, Sight, expand
+from refinepoi.evidence.visits import hour_kernel, hours_apart, match_gap
 from refinepoi.evidence.world import Floats, Ints, Queries, World
 
 BINS = 24

@@ -12,19 +12,61 @@ CONTEXT = (
     "last_hour",  # of the last visible visit; NaN without one
     "last_weekday",
     "history_days",  # from the last visible visit outside the trajectory to the reference time; NaN without one
+    "new_share",  # of the newest visits, how many were the first to their POI; NaN without a visit
+    "new_share_hour",  # the same around the target's hour; NaN where hidden or without a visit
 )
+
+TIMED_FACTORS = ("gap", "hour", "day", "kind")
+"""Factors of a visit (`visits.py`) that need the target's time."""
+
+SUMS: dict[str, tuple[str, ...]] = {
+    "user_next": ("follows",),
+    "user_next_gap": ("follows", "gap"),
+    "user_next_hour": ("follows", "hour"),
+    "user_next_gap_hour": ("follows", "gap", "hour", "day"),
+    "user_next2": ("follows2",),
+    "user_near_next": ("near",),  # after a visit near the last POI
+    "user_near_habit": ("near", "gap", "hour", "day"),
+    "user_trail": ("trail",),  # recency in visits instead of days
+    "user_kind_recent": ("kind", "recent"),
+    "user_hour_weekday": ("hour", "day"),
+    "user_hour_recent": ("hour", "recent"),
+    "user_habit": ("hour", "day", "recent"),
+    "user_gap_habit": ("gap", "hour", "day"),  # whatever the last POI was
+}
+"""Counters that add up, over the user's visible visits to a POI, a product of factors."""
+
+SHARES: dict[str, tuple[str, ...]] = {
+    "user_recent_share": ("recent",),
+    "user_habit_share": ("hour", "day", "recent"),
+    "user_gap_habit_share": ("gap", "hour", "day"),
+    "user_near_habit_share": ("near", "gap", "hour", "day"),
+    "user_next_share": ("follows", "gap", "recent"),
+    "user_trail_share": ("trail", "hour"),
+    "user_kind_share": ("kind", "hour", "fresh"),
+}
+"""The same as a POI's part of the sum over all visits of the user."""
+
+CATEGORY_SUMS: dict[str, tuple[str, ...]] = {
+    "category_recent": ("recent",),
+    "category_habit": ("hour", "day", "recent"),
+}
+CATEGORY_SHARES: dict[str, tuple[str, ...]] = {"category_habit_share": ("hour", "day", "recent")}
+"""Sums and shares over the user's visits to any POI of the category."""
+
+PRODUCTS = SUMS | SHARES | CATEGORY_SUMS | CATEGORY_SHARES
 
 
 def counter_names(
     decay_days: Sequence[float], hour_widths: Sequence[float], near_km: Sequence[float]
 ) -> tuple[str, ...]:
-    return (*own_names(decay_days, hour_widths), *crowd_names(near_km))
+    return (*own_names(decay_days, hour_widths), *category_names(), *crowd_names(near_km))
 
 
 def needs_time(name: str) -> bool:
     """Whether a counter uses the target's time; such a counter is 0 everywhere where that is hidden."""
-    timed = ("user_hour", "user_habit", "user_gap_habit", "user_next_gap", "user_next_hour", "crowd_next_gap")
-    return name.startswith((*timed, "popularity_hour"))
+    timed = ("user_hour", "user_rhythm", "crowd_next_gap", "popularity_hour")
+    return name.startswith(timed) or any(factor in TIMED_FACTORS for factor in PRODUCTS.get(name, ()))
 
 
 def own_names(decay_days: Sequence[float], hour_widths: Sequence[float]) -> tuple[str, ...]:
@@ -33,24 +75,22 @@ def own_names(decay_days: Sequence[float], hour_widths: Sequence[float]) -> tupl
         "user_count",
         *(f"user_decay_{days:g}d" for days in decay_days),
         "user_prefix",
-        "user_next",
-        "user_next_gap",
-        "user_next_hour",
-        "user_next_gap_hour",
-        "user_next2",
+        *SUMS,
         *(f"user_hour_{width:g}h" for width in hour_widths),
-        "user_hour_weekday",
-        "user_hour_recent",
-        "user_habit",
-        "user_habit_share",
-        "user_gap_habit",  # hour x weekday x match of the elapsed gap, whatever the last POI was
-        "user_gap_habit_share",
-        "user_recent_share",
+        *(f"user_hour_{width:g}h_share" for width in hour_widths),
+        *SHARES,
         "days_since_visit",  # at least a minute; 0 is never
         "user_freshness",  # 1 / (0.1 + days since the last visit)
         "user_interval",  # mean days between the visits
+        "user_rhythm",  # earlier waits between two visits that were as long as the present one
+        "user_rhythm_hazard",  # those, per wait that was at least about as long
         "visits_since_visit",  # 1 for the last POI
     )
+
+
+def category_names() -> tuple[str, ...]:
+    """Counters of the user's visible visits to the category of a POI (`own.py`)."""
+    return (*CATEGORY_SUMS, *CATEGORY_SHARES)
 
 
 def crowd_names(near_km: Sequence[float]) -> tuple[str, ...]:

@@ -21,6 +21,9 @@ class HabitSpec(Spec):
 
     hour_width: Positive = Field(description="hours, standard deviation")
     recency_days: Positive = Field(description="a visit this old counts 1/e")
+    fresh_days: Positive = Field(description="the same, for what changes faster")
+    trail: Positive = Field(description="a visit so many visits ago counts 1/e")
+    near_km: Positive = Field(description="a visit after one so far from the last POI counts 1/e")
     same_kind: Share = Field(description="weight of another weekday of the same kind (working day or weekend)")
     other_kind: Share = Field(description="weight of a day of the other kind")
 

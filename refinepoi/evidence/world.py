@@ -32,6 +32,8 @@ class World:
     train: npt.NDArray[np.bool_]  # [n]
     log_gap: Floats  # [n] log(1 + hours since the user's previous row); infinity at the user's first
     places: Floats  # [P, 3] unit vectors
+    category: Ints  # [P] 0 .. categories - 1
+    categories: int
     user_times: Ints  # [n] `time_of` each row's user
     origin: int  # earliest utc
     span: int  # more than any difference of two utc
@@ -76,7 +78,8 @@ def weekday_of(local: npt.NDArray[np.integer[Any]]) -> Ints:
 
 
 def make_world(trajectories: Trajectories) -> World:
-    return world_of(columns_of(trajectories), trajectories.users.height, unit_vectors(trajectories.pois))
+    pois = trajectories.pois
+    return world_of(columns_of(trajectories), trajectories.users.height, unit_vectors(pois), categories_of(pois))
 
 
 def make_queries(trajectories: Trajectories) -> Queries:
@@ -96,8 +99,13 @@ def unit_vectors(pois: pl.DataFrame) -> Floats:
     return np.stack([flat * np.cos(longitude), flat * np.sin(longitude), np.sin(latitude)], 1)
 
 
-def world_of(table: Columns, users: int, places: Floats) -> World:
-    """table: check-ins sorted by utc, names as in `CHECKINS`. places: [P, 3]."""
+def categories_of(pois: pl.DataFrame) -> Ints:
+    """[P] number of each POI's category."""
+    return np.asarray(np.unique(pois["category"].to_numpy(), return_inverse=True)[1], np.int64)
+
+
+def world_of(table: Columns, users: int, places: Floats, category: Ints) -> World:
+    """table: check-ins sorted by utc, names as in `CHECKINS`. places: [P, 3]. category: [P]."""
     order = np.argsort(table["user"], kind="stable")
     user, utc, local = table["user"][order], table["utc"][order], table["local"][order]
     log_gap = np.full(len(order), np.inf)
@@ -114,6 +122,8 @@ def world_of(table: Columns, users: int, places: Floats) -> World:
         train=table["split"][order] == TRAIN,
         log_gap=log_gap,
         places=places,
+        category=category,
+        categories=int(category.max(initial=-1)) + 1,
         user_times=user * span + (utc - origin),
         origin=origin,
         span=span,

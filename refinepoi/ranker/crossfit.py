@@ -36,16 +36,30 @@ def newest(queries: Ints, samples: int) -> Ints:
     return queries[max(len(queries) - samples, 0) :]
 
 
+def taught_by(trajectories: Trajectories, samples: int, ends: bool) -> Callable[[Ints], Ints]:
+    """Which of some training queries a fit reads: the newest, and with `ends` the last one of every trajectory."""
+    trajectory = trajectories.queries["trajectory"].to_numpy()
+
+    def choose(queries: Ints) -> Ints:
+        new = newest(queries, samples)
+        if not ends:
+            return new
+        backwards = queries[::-1]
+        return np.union1d(new, backwards[np.unique(trajectory[backwards], return_index=True)[1]])
+
+    return choose
+
+
 def cross_fit(
     fit: Fit,
     evidence: Evidence,
     trajectories: Trajectories,
-    samples: int,
+    choose: Callable[[Ints], Ints],
     folds: int,
     seed: int,
     progress: Callable[[list[int]], Iterable[int]] = iter,
 ) -> tuple[Floats, Trees | Logit]:
-    """[Q, C] scores, and the model of all training queries."""
+    """[Q, C] scores, and the model of all training queries. choose: as `taught_by`."""
     position = evidence.position(trajectories.queries["target"].to_numpy())
     fold = folds_by_user(trajectories, folds, seed)
     train = trajectories.query_rows("train")
@@ -53,7 +67,7 @@ def cross_fit(
     scores = np.zeros(evidence.candidates.shape)
     model: Trees | Logit
     for number in progress([*range(folds), folds]):
-        taught = newest(train[fold[train] != number], samples)  # no query is of fold `folds`
+        taught = choose(train[fold[train] != number])  # no query is of fold `folds`
         asked = train[fold[train] == number] if number < folds else rest
         model = fit(taught, position[taught])
         scores[asked] = model.scores(evidence, asked)

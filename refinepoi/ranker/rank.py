@@ -9,7 +9,7 @@ from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.core.errors import UserError
 from refinepoi.ranker import logit, trees
-from refinepoi.ranker.crossfit import Fit, cross_fit
+from refinepoi.ranker.crossfit import Fit, cross_fit, taught_by
 from refinepoi.ranker.order import reorder
 from refinepoi.ranker.serve import FittedRanker
 from refinepoi.ranker.spec import LogitRanker, TreesRanker
@@ -24,9 +24,9 @@ def rank(
     progress: Callable[[list[int]], Iterable[int]] = iter,
 ) -> tuple[Evidence, FittedRanker]:
     """The evidence in the ranker's order, and the model of all training queries."""
-    scores, model = cross_fit(
-        fitter(spec, evidence, threads), evidence, trajectories, spec.samples, spec.folds, spec.seed, progress
-    )
+    choose = taught_by(trajectories, spec.samples, isinstance(spec, TreesRanker) and spec.ends)
+    fit = fitter(spec, evidence, threads)
+    scores, model = cross_fit(fit, evidence, trajectories, choose, spec.folds, spec.seed, progress)
     facts = {"settings": spec.model_dump(mode="json"), "training": "cross-fitted by user"}
     if isinstance(model, trees.Trees):
         facts["gains"] = model.gains()

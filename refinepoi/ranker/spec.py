@@ -26,6 +26,8 @@ class BoostingSpec(Spec):
     candidates: Count = Field(description="of each training query so many, in the order of the evidence")
     parts: bool = Field(description="each counter also as its part of the sum over the query's candidates")
     samples: Samples
+    ends: bool = Field(description="also fitted on the last query of each older trajectory: what is asked in the end")
+    bags: Count = Field(description="fits with seeds of their own, whose scores are averaged")
     seed: int = Field(ge=0)
 
 

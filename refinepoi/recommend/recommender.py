@@ -27,7 +27,7 @@ from refinepoi.evaluation.predict import ListWriter, check_length
 from refinepoi.evaluation.spec import DecodingSpec
 from refinepoi.evidence.count import Counting, split_begins
 from refinepoi.evidence.spec import EvidenceSpec
-from refinepoi.evidence.world import Columns, make_world, queries_of, unit_vectors, world_of
+from refinepoi.evidence.world import Columns, categories_of, make_world, queries_of, unit_vectors, world_of
 from refinepoi.model.load import load as load_model
 from refinepoi.prompt.history import History
 from refinepoi.prompt.settle import Cut, fit
@@ -95,7 +95,7 @@ class Recommender:
         self.people = KnownPeople(trajectories)
         self._counting = Counting(make_world(trajectories), parts.evidence)
         self._begins = split_begins(trajectories)
-        self._places = unit_vectors(trajectories.pois)
+        self._places, self._categories = unit_vectors(trajectories.pois), categories_of(trajectories.pois)
         self._gap_hours = float(trajectories.facts.get("protocol", {}).get("gap_hours", GAP_HOURS))
         self._semantic_ids, self._list_length = parts.semantic_ids, parts.prompts.list_length
         self._facts = parts.prompts.facts
@@ -176,7 +176,7 @@ class Recommender:
         user: who this is in the run's data, where that is known: only of them a profile can be told.
         """
         asked = ONLY + len(table["utc"]) - 1
-        world, queries = world_of(table, 1, self._places), queries_of(table, asked)
+        world, queries = world_of(table, 1, self._places, self._categories), queries_of(table, asked)
         counted = self._counting.count(world, queries, self._counting.look(world, queries, self._begins))
         evidence = self._order(counted)
         template = self._template.about(self._history.about(table, asked, evidence), evidence)

@@ -11,7 +11,7 @@ import pytest
 from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
 from refinepoi.core.seeding import generator
 from refinepoi.evidence.count import count
-from refinepoi.evidence.names import CONTEXT, counter_names
+from refinepoi.evidence.names import CATEGORY_SHARES, CATEGORY_SUMS, CONTEXT, SHARES, SUMS, counter_names
 from refinepoi.evidence.spec import EvidenceSpec
 
 USERS, PLACES, ROWS = 5, 9, 150
@@ -39,7 +39,7 @@ def random_world(seed: int) -> Trajectories:
         {
             "poi_id": [f"p{i}" for i in range(PLACES)],
             "category_id": ["c"] * PLACES,
-            "category": ["Café"] * PLACES,
+            "category": ["Café", "Bar", "Gym"] * (PLACES // 3),
             "latitude": draw.uniform(40.6, 40.9, PLACES),
             "longitude": draw.uniform(-74.1, -73.8, PLACES),
             "in_train": [True] * PLACES,
@@ -58,7 +58,15 @@ def settings(**changes: Any) -> EvidenceSpec:
             "pool": {"next": PLACES, "popular": PLACES, "near": PLACES},
             "decay_days": (7.0, 30.0),
             "hour_widths": (0.5, 2.0),
-            "habit": {"hour_width": 1.0, "recency_days": 20.0, "same_kind": 0.5, "other_kind": 0.15},
+            "habit": {
+                "hour_width": 1.0,
+                "recency_days": 20.0,
+                "fresh_days": 9.0,
+                "trail": 6.0,
+                "near_km": 2.0,
+                "same_kind": 0.5,
+                "other_kind": 0.15,
+            },
             "gap_width": 0.5,
             "near_km": (1.0, 5.0),
             "order": {
@@ -109,14 +117,11 @@ class Slow:
         self.crowd = [r for r in self.rows if r["split"] == 0 and r["utc"] < cutoff]
 
     def counters(self, place: int) -> dict[str, float]:
-        habit, target, last = self.spec.habit, self.target, self.last
+        target, last = self.target, self.last
         plain = [name for name in counter_names((), (), ()) if not name.endswith("_share")]
-        c: dict[str, float] = dict.fromkeys([*plain, "recent"], 0.0)
+        c: dict[str, float] = dict.fromkeys(plain, 0.0)
         c |= {f"user_decay_{days:g}d": 0.0 for days in self.spec.decay_days}
         c |= {f"user_hour_{width:g}h": 0.0 for width in self.spec.hour_widths}
-
-        def linked(row: dict[str, Any], to: dict[str, Any] | None) -> bool:
-            return to is not None and row["before"] is not None and row["before"] in self.seen
 
         for i, row in enumerate(self.seen):
             if row["poi"] != place:
@@ -126,32 +131,28 @@ class Slow:
             for days in self.spec.decay_days:
                 c[f"user_decay_{days:g}d"] += math.exp(-age / days)
             c["user_prefix"] += 0.5**behind if row in self.prefix else 0
-            c["recent"] += math.exp(-age / habit.recency_days)
             c["days_since_visit"], c["visits_since_visit"] = max(age, 1 / 1440), behind + 1
             c["user_freshness"] = 1 / (0.1 + age)
-            times = [r["utc"] / DAY for r in self.seen if r["poi"] == place]
+            times = self.times(place)
             c["user_interval"] = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
-            follows = linked(row, last) and row["before"]["poi"] == last["poi"]
-            c["user_next"] += follows
-            before, last_before = row["before"], last["before"]
-            if follows and linked(before, last) and linked(last, last):
-                c["user_next2"] += before["before"]["poi"] == last_before["poi"]
+            for name, needed in SUMS.items():
+                c[name] += math.prod(self.factor(factor, i) for factor in needed)
             if self.hidden:
                 continue
-            hour = kernel(row["hour"], target["hour"], habit.hour_width)
-            kind = habit.same_kind if (row["weekday"] >= 5) == (target["weekday"] >= 5) else habit.other_kind
-            day = 1.0 if row["weekday"] == target["weekday"] else kind
             for width in self.spec.hour_widths:
                 c[f"user_hour_{width:g}h"] += kernel(row["hour"], target["hour"], width)
-            c["user_hour_weekday"] += hour * day
-            c["user_hour_recent"] += hour * math.exp(-age / habit.recency_days)
-            c["user_habit"] += hour * day * math.exp(-age / habit.recency_days)
-            match = self.match(row["utc"] - before["utc"], target["utc"] - last["utc"]) if before in self.seen else 0.0
-            c["user_gap_habit"] += match * hour * day
-            if follows:
-                c["user_next_gap"] += match
-                c["user_next_hour"] += hour
-                c["user_next_gap_hour"] += match * hour * day
+        waits = [math.log1p(24 * (b - a)) for a, b in itertools.pairwise(self.times(place))]
+        if waits and not self.hidden:
+            present = math.log1p(24 * (self.now / DAY - self.times(place)[-1]))
+            c["user_rhythm"] = sum(math.exp(-0.5 * ((wait - present) / 0.3) ** 2) for wait in waits)
+            c["user_rhythm_hazard"] = c["user_rhythm"] / (1 + sum(wait > present - 0.3 for wait in waits))
+        kind = self.world.pois["category"]
+        for name, needed in (SHARES | CATEGORY_SUMS | CATEGORY_SHARES).items():
+            parts = [math.prod(self.factor(factor, i) for factor in needed) for i in range(len(self.seen))]
+            of_category = name.startswith("category")
+            own = [kind[r["poi"]] == kind[place] if of_category else r["poi"] == place for r in self.seen]
+            total = sum(parts) if name.endswith("_share") else 1.0
+            c[name] = sum(itertools.compress(parts, own)) / total if total else 0.0
         for row in self.crowd:
             before = row["before"]
             if last and row["poi"] == place and before and before["split"] == 0 and before["poi"] == last["poi"]:
@@ -162,9 +163,50 @@ class Slow:
                 c["popularity"] += 1
                 if not self.hidden:
                     c["popularity_hour"] += round(64 * kernel(int(row["hour"]) + 0.5, target["hour"], 1.0)) / 64
+        for width in self.spec.hour_widths:
+            parts = [0.0 if self.hidden else kernel(r["hour"], target["hour"], width) for r in self.seen]
+            c[f"user_hour_{width:g}h_share"] = c[f"user_hour_{width:g}h"] / sum(parts) if sum(parts) else 0.0
         for km in self.spec.near_km:
             c[f"near_{km:g}km"] = math.exp(-self.distance(place) / km) if last else 0.0
         return c
+
+    def times(self, place: int) -> list[float]:
+        return [r["utc"] / DAY for r in self.seen if r["poi"] == place]
+
+    def factor(self, name: str, i: int) -> float:
+        """Of the i-th visible visit."""
+        habit, target, last, row = self.spec.habit, self.target, self.last, self.seen[i]
+        age = (self.now - row["utc"]) / DAY
+        if name in ("recent", "fresh"):
+            return math.exp(-age / (habit.recency_days if name == "recent" else habit.fresh_days))
+        if name == "trail":
+            return math.exp(-(len(self.seen) - 1 - i) / habit.trail)
+        if name in ("hour", "day", "kind"):
+            if self.hidden:
+                return 0.0
+            if name == "hour":
+                return kernel(row["hour"], target["hour"], habit.hour_width)
+            alike = (row["weekday"] >= 5) == (target["weekday"] >= 5)
+            kind = habit.same_kind if alike else habit.other_kind
+            return float(alike) if name == "kind" else 1.0 if row["weekday"] == target["weekday"] else kind
+        before = self.before(row)
+        if before is None:
+            return 0.0
+        if name == "gap":
+            return 0.0 if self.hidden else self.match(row["utc"] - before["utc"], target["utc"] - last["utc"])
+        if name == "near":
+            return math.exp(-self.distance(before["poi"]) / habit.near_km)
+        follows = before["poi"] == last["poi"]
+        if name == "follows":
+            return float(follows)
+        two, last_two = self.before(before), self.before(last)
+        return float(follows and two is not None and last_two is not None and two["poi"] == last_two["poi"])
+
+    def before(self, row: dict[str, Any]) -> dict[str, Any] | None:
+        """The visit before one, where both are seen and nothing between them can be hidden."""
+        before = row["before"]
+        across = self.spec.history == "train_prefix" and (before in self.prefix) != (row in self.prefix)
+        return None if before not in self.seen or across else before
 
     def match(self, a: float, b: float) -> float:
         return math.exp(-0.5 * ((math.log1p(a / 3600) - math.log1p(b / 3600)) / self.spec.gap_width) ** 2)
@@ -191,7 +233,15 @@ class Slow:
             last["hour"] if last else nan,
             last["weekday"] if last else nan,
             (self.now - outside[-1]["utc"]) / DAY if outside else nan,
+            self.new_share(("trail",)),
+            nan if self.hidden else self.new_share(("trail", "hour")),
         ]
+
+    def new_share(self, needed: tuple[str, ...]) -> float:
+        weights = [math.prod(self.factor(factor, i) for factor in needed) for i in range(len(self.seen))]
+        places = [r["poi"] for r in self.seen]
+        new = sum(weight for i, weight in enumerate(weights) if places[i] not in places[:i])
+        return (new + 0.3) / (sum(weights) + 1) if self.seen else math.nan
 
 
 def kernel(a: float, b: float, width: float) -> float:
@@ -208,14 +258,6 @@ def test_agrees_with_plain_loops(history: str, target_time: str) -> None:
     for number in range(world.queries.height):
         slow.query(number)
         expected = [slow.counters(place) for place in range(PLACES)]
-        for share, part in (
-            ("user_habit_share", "user_habit"),
-            ("user_gap_habit_share", "user_gap_habit"),
-            ("user_recent_share", "recent"),
-        ):
-            total = sum(c[part] for c in expected)
-            for c in expected:
-                c[share] = c[part] / total if total else 0.0
         found = evidence.candidates[number]
         assert sorted(found) == list(range(PLACES))  # pools as large as the catalogue: every place is a candidate
         wanted = np.array([[expected[place][name] for name in evidence.names] for place in found])

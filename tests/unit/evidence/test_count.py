@@ -25,7 +25,15 @@ def settings(**changes: Any) -> EvidenceSpec:
             "pool": {"next": 3, "popular": 3, "near": 3},
             "decay_days": (7.0, 30.0),
             "hour_widths": (1.0,),
-            "habit": {"hour_width": 1.0, "recency_days": 20.0, "same_kind": 0.5, "other_kind": 0.15},
+            "habit": {
+                "hour_width": 1.0,
+                "recency_days": 20.0,
+                "fresh_days": 9.0,
+                "trail": 6.0,
+                "near_km": 2.0,
+                "same_kind": 0.5,
+                "other_kind": 0.15,
+            },
             "gap_width": 0.5,
             "near_km": (1.0, 5.0),
             "order": {"known": ORDER, "hidden": ORDER},
@@ -61,7 +69,7 @@ def world(checkins: pl.DataFrame, rows: np.ndarray) -> Trajectories:
     angle = np.arange(PLACES)
     pois = {"poi_id": [f"p{i}" for i in angle], "category_id": ["c"] * PLACES, "category": ["Bar"] * PLACES}
     places = {"latitude": 40 + np.cos(angle) / 9, "longitude": -74 + np.sin(angle) / 9, "in_train": [True] * PLACES}
-    users = pl.DataFrame({"user_id": [str(u) for u in range(USERS)]})
+    users = pl.DataFrame({"user_id": [str(u) for u in range(USERS + 1)]})  # one without visits
     return Trajectories(checkins, pl.DataFrame(pois | places).cast(dict(POIS)), users, queries.cast(dict(QUERIES)), {})
 
 
@@ -154,7 +162,7 @@ def test_train_prefix_hides_the_users_other_visits_after_training() -> None:
     for query in test[::2]:
         outside = (checkins["split"].to_numpy() == 1) & (trajectory != trajectory[rows[query]])
         user = checkins["user"].to_numpy()
-        moved = np.where(outside, (user + 1) % USERS, user)  # gone with their places, times and the gaps after them
+        moved = np.where(outside, USERS, user)  # gone with their places, times and the gaps after them
         changed = world(checkins.with_columns(user=pl.Series(moved, dtype=pl.Int32)), rows)
         plain = world(checkins, rows)
         prefix, all_ = settings(history="train_prefix"), settings()

@@ -1,10 +1,12 @@
 import numpy as np
 
-from refinepoi.evidence.own import hour_kernel, hours_apart, match_gap, weekday_weight
 from refinepoi.evidence.spec import HabitSpec
+from refinepoi.evidence.visits import hour_kernel, hours_apart, match_gap, weekday_weight
 from refinepoi.evidence.world import hour_of, weekday_of
 
-HABIT = HabitSpec(hour_width=1.0, recency_days=30.0, same_kind=0.5, other_kind=0.1)
+HABIT = HabitSpec(
+    hour_width=1.0, recency_days=30.0, fresh_days=9.0, trail=9.0, near_km=1.0, same_kind=0.5, other_kind=0.1
+)
 
 
 def test_the_clock_is_round() -> None:

@@ -15,7 +15,7 @@ from refinepoi.core.errors import UserError
 from refinepoi.dataset.stage import trajectories_of
 from refinepoi.evidence.count import count
 from refinepoi.launching.composition import check
-from refinepoi.ranker.crossfit import folds_by_user
+from refinepoi.ranker.crossfit import folds_by_user, taught_by
 from refinepoi.ranker.order import probabilities, reorder
 from refinepoi.ranker.rank import quality, rank
 from refinepoi.ranker.serve import FittedRanker
@@ -161,3 +161,14 @@ def test_on_shuffled_answers_every_split_scores_at_chance(kind: str, visits: Tra
         rows = visits.query_rows(split)
         expected, spread = np.mean([chance[n] for n in width[rows]]), 0.22 / np.sqrt(len(rows))
         assert abs(found - expected) < 3 * spread, (split, found, expected)
+
+
+def test_a_fit_reads_the_newest_queries_and_the_last_of_each_trajectory(visits: Trajectories) -> None:
+    train = visits.query_rows("train")
+    some = train[:-40]
+    newest = taught_by(visits, 25, ends=False)(some)
+    np.testing.assert_array_equal(newest, some[-25:])
+    trajectory = visits.queries["trajectory"].to_numpy()
+    last = {int(trajectory[query]): int(query) for query in some}
+    assert len(last) < len(some)
+    assert taught_by(visits, 25, ends=True)(some).tolist() == sorted({*last.values(), *newest.tolist()})

@@ -51,6 +51,22 @@ def test_bytes_are_the_same_for_any_number_of_threads_and_differ_by_seed() -> No
     assert one != other
 
 
+def test_bags_are_averaged_and_the_first_is_the_single_fit() -> None:
+    evidence, target = planted()
+    rows = np.arange(300)
+    changes = {"feature_fraction": 0.5, "bagging": 0.5, "rounds": 5}
+    single, bagged = (fit(settings(**changes, bags=bags), evidence, rows, target, 1) for bags in (1, 3))
+    texts = [model.model_to_string() for model in bagged.models()]
+    assert len(single.models()) == 1 and len(set(texts)) == len(texts) == 3
+    assert texts[0] == single.models()[0].model_to_string()
+    held = evidence.candidates >= 0
+    width = evidence.candidates.shape[1]
+    read = table(evidence, rows, width, False)[held]
+    wanted = np.mean([model.predict(read) for model in bagged.models()], 0)
+    np.testing.assert_allclose(bagged.scores(evidence, rows)[held], wanted, rtol=1e-12)
+    assert sum(bagged.gains().values()) == pytest.approx(1, abs=1e-4)
+
+
 def test_targets_that_are_no_candidates_teach_nothing() -> None:
     evidence, target = planted()
     some = np.where(np.arange(300) < 100, target, -1)
