@@ -3,11 +3,12 @@
 `refinepoi` and `python -m refinepoi` both come here. Three words are commands and not settings: `plan=true` shows what
 would be done, `resume=FOLDER` goes on with a run or sweep, `reproduce=FOLDER` redoes a run and compares its files.
 Exit codes: 0 done, 1 a job failed (or a reproduction differs), 2 refused before anything was started, 75 stopped by a
-signal and resumable, 130 interrupted.
+signal and resumable, 130 interrupted. What only prints dies of a closed pipe as other tools do (141 in the shell).
 """
 
 import os
 import secrets
+import signal
 import sys
 import time
 from datetime import datetime
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from refinepoi.launching.composition import Launch
     from refinepoi.launching.plan import Plan
 
-HYDRA_FLAGS = ("--cfg", "-c", "--info", "-i", "--hydra-help", "--shell-completion", "-sc", "--version", "--resolve")
+VIEWS = ("--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
+HYDRA_FLAGS = (*VIEWS, "--hydra-help", "--version", "--resolve")
 MULTIRUN = ("-m", "--multirun")
 COMMANDS = ("plan", "resume", "reproduce")
 
@@ -31,17 +33,20 @@ def main() -> None:
     if {"--help", "-h"} & set(words):
         from refinepoi.launching.help_page import help_page
 
+        _end_with_the_pipe()
         print(help_page())
         return
     commands = dict(word.split("=", 1) for word in words if word.split("=")[0] in COMMANDS and "=" in word)
     words = [word for word in words if word.split("=")[0] not in COMMANDS or "=" not in word]
     os.environ["REFINEPOI_STAMP"] = _stamp()
     os.environ["REFINEPOI_STARTED"] = str(time.time())
-    if any(word.split("=")[0] in HYDRA_FLAGS for word in words):
-        sys.argv[1:] = words
-        _hydra_main()
-        return
     try:
+        if any(word.split("=")[0] in HYDRA_FLAGS for word in words):
+            _require_one_view(words)
+            _end_with_the_pipe()
+            sys.argv[1:] = words
+            _hydra_main()
+            return
         sys.exit(_command(commands, words))
     except UserError as error:
         print(error, file=sys.stderr)
@@ -70,6 +75,7 @@ def _command(commands: dict[str, str], words: list[str]) -> int:
     if commands.get("plan") == "true":
         from refinepoi.launching.plan import plan_table
 
+        _end_with_the_pipe()
         print(plan_table(plan, launch.enumerated))
         print("nothing was started; leave plan=true out to start it")
         return 0
@@ -91,6 +97,23 @@ def _command(commands: dict[str, str], words: list[str]) -> int:
     freeze_jobs(folder, plan.jobs if launch.enumerated else ())
     record.write(folder)
     return run_sweep(folder, record, _hydra_main)
+
+
+def _require_one_view(words: list[str]) -> None:
+    """Hydra's flags that show something show one composition, and one thing at a time."""
+    shown = [word for word in words if word.split("=")[0] in VIEWS]
+    if shown and set(words) & set(MULTIRUN):
+        raise UserError(f"{shown[0]}: shows one composition, not a sweep; leave -m out, or see its jobs with plan=true")
+    if len(shown) > 1:
+        raise UserError(f"{' and '.join(shown)}: give one of them")
+    if "--resolve" in words and not any(word.startswith(("--cfg", "-c")) for word in shown):
+        raise UserError("--resolve: goes with --cfg job")
+
+
+def _end_with_the_pipe() -> None:
+    """What only prints ends quietly where its reader has seen enough (`| head`), as any tool of the shell does."""
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
 def _checked(words: list[str]) -> "tuple[Launch, Plan]":

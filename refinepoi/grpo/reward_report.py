@@ -25,7 +25,6 @@ from refinepoi.reward.places import Places
 from refinepoi.reward.spec import RewardSpec
 
 PROMPTS = 256
-PROMPTS_OF_THE_OTHER = 64  # of the sampler that training does not use
 UNCUT = {"top_p": 1.0, "top_k": 0, "min_p": 0.0, "repetition_penalty": 1.0, "mask_truncated_completions": False}
 
 
@@ -50,15 +49,14 @@ def look(
         cast(Any, language.model).to("cuda")
     trie = catalogue_trie(semantic_ids, language.tokenizer).to(language.model.device)
     for sampler in dict.fromkeys((spec.sampler, "constrained", "free")):
-        count = len(asked) if sampler == spec.sampler else min(len(asked), PROMPTS_OF_THE_OTHER)
         if sampler == "free":
-            answers = free_answers(language, spec, asked[:count])
+            answers = free_answers(language, spec, asked)
         else:
             lists = spec.model_copy(update={"sampler": sampler, **UNCUT})
-            answers = listed_answers(language, lists, trie, rewards.k, asked[:count], semantic_ids.texts)
-        values = earned(rewards, answers, target[:count].repeat(spec.num_generations))
+            answers = listed_answers(language, lists, trie, rewards.k, asked, semantic_ids.texts)
+        values = earned(rewards, answers, target.repeat(spec.num_generations))
         figures = sampled_figures(values, spec.num_generations, reward.active)
-        content["samplers"][sampler] = {"prompts": count, "group": spec.num_generations, **figures}
+        content["samplers"][sampler] = {"prompts": len(asked), "group": spec.num_generations, **figures}
     gaming = degenerate_answers(asked, target, rewards, semantic_ids, generator(spec.seed, "random lists"))
     content["answers"] = [
         {"answer": name} | {term: round(float(v.mean()), 4) for term, v in earned(rewards, texts, target).items()}

@@ -28,6 +28,7 @@ def train_grpo(
     trajectories: Artifact[Trajectories],
 ) -> None:
     """Train `warm_start` with GRPO on the prompts of the train split. trajectories: for what rewards know of places."""
+    import refinepoi.training.libraries  # noqa: F401 - before any trainer
     from refinepoi.grpo.train import train
     from refinepoi.reward.places import Places
 
@@ -56,7 +57,7 @@ def tell(report: Artifact[RewardReport], tracker: Tracker) -> None:
         log.info("look: %s", hint)
 
 
-@stage(version=1, makes=RewardReport, name="report_rewards", tell=tell)
+@stage(version=2, makes=RewardReport, name="report_rewards", tell=tell)
 def report_rewards(
     context: Context,
     spec: GrpoTrain,
@@ -67,6 +68,7 @@ def report_rewards(
     trajectories: Artifact[Trajectories],
 ) -> None:
     """Writes rewards.json and pictures/rewards.html."""
+    import refinepoi.training.libraries  # noqa: F401 - before any trainer
     from refinepoi.grpo.reward_report import look
     from refinepoi.reward.places import Places
 

@@ -17,6 +17,7 @@ def train_sft(
     semantic_ids: Artifact[SemanticIds],
 ) -> None:
     """Train a model on the prompts of the train split. `off` keeps it as built."""
+    import refinepoi.training.libraries  # noqa: F401 - before any trainer
     from refinepoi.sft.train import train, untrained
 
     if isinstance(spec, TrainSft):
