@@ -26,7 +26,7 @@ from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.dataset.stage import trajectories_of
 from refinepoi.evidence.count import count
-from refinepoi.evidence.own import hour_kernel, hours_apart
+from refinepoi.evidence.visits import hour_kernel, hours_apart
 from refinepoi.evidence.world import Queries, World, kilometres, make_queries, make_world
 from refinepoi.launching.composition import check
 from refinepoi.ranker import logit
