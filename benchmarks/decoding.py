@@ -7,9 +7,10 @@ One thread, process time, contenders interleaved in each repeat, medians; float3
 levels of 16x16. `items`: the ten best single places against Hugging Face's beams with `prefix_allowed_tokens_fn` (the
 answers are compared too), and the share of the time that the matrix products alone would take: 2 x parameters
 x tokens at the best rate that torch.mm, and oneDNN, reach on the model's own shapes in the same run. Ours runs as
-refinepoi builds models, with oneDNN's linear layers; Hugging Face and TRL run as they come. `lists`: sampled lists of
-ten places, groups of eight, against the generation of TRL's GRPOTrainer. `memory`: peak resident memory, each group
-size in a process of its own. Prints Markdown and writes benchmarks/results/decoding.json.
+refinepoi builds models, with oneDNN's linear layers; Hugging Face and TRL run as they come, in the same process, which
+keeps freed memory as every run of refinepoi does. `lists`: sampled lists of ten places, groups of eight, against the
+generation of TRL's GRPOTrainer. `memory`: peak resident memory, each group size in a process of its own. Prints
+Markdown and writes benchmarks/results/decoding.json.
 """
 
 import os
@@ -30,6 +31,7 @@ from decoding_models import LEVELS, catalogue, hf_beams, model_of, parameters, p
 from measure import Claim, forget_peak, machine, medians, status, table
 from torch import nn
 
+from refinepoi.core.runtime import prepare_process
 from refinepoi.decoding.beam import beam_items
 from refinepoi.decoding.lists import decode_lists
 from refinepoi.linear import product
@@ -49,6 +51,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--group", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    prepare_process()
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     if options.group:
         print(peak_of_group(options.group))

@@ -7,7 +7,7 @@ Hugging Face causal model whose attention takes a 4-D mask (sdpa, eager) and who
 Shapes: B prompts, W branches each, P prompt tokens (padded on the left), D hidden size, V words of `Trie.vocabulary`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -16,7 +16,11 @@ from torch import Tensor, nn
 from transformers.cache_utils import Cache, DynamicLayer
 
 from refinepoi.core.errors import UserError
+from refinepoi.decoding.lean import lean
 from refinepoi.linear import Linear, product
+
+Head = Callable[[Tensor], Tensor]
+"""Hidden states [.., D] -> scores float32 [.., V]."""
 
 _SCALED_HEADS = ("final_logit_softcapping", "logit_scale", "output_multiplier", "lm_head_multiplier", "logits_scaling")
 
@@ -27,8 +31,11 @@ def causal_model(model: nn.Module) -> Any:
     return get_base_model() if callable(get_base_model) else model
 
 
-def head_scores(model: nn.Module, hidden: Tensor, vocabulary: Tensor) -> Tensor:
-    """Scores float32 [.., V] of the words in `vocabulary` only, from hidden states [.., D]. Differentiable."""
+def head_of(model: nn.Module, vocabulary: Tensor) -> Head:
+    """Scores of the words in `vocabulary` only, with the weights as they are now: made once, used many times.
+
+    Differentiable where it is made and used with gradients.
+    """
     core = causal_model(model)
     config = core.config.get_text_config()
     for name in _SCALED_HEADS:
@@ -37,8 +44,9 @@ def head_scores(model: nn.Module, hidden: Tensor, vocabulary: Tensor) -> Tensor:
     head = core.get_output_embeddings()
     if type(head) in (nn.Linear, Linear):  # adapters wrap it, quantised ones differ: then the whole head is computed
         bias = None if head.bias is None else head.bias[vocabulary]
-        return product(hidden, head.weight[vocabulary], bias).float()
-    return head(hidden)[..., vocabulary].float()
+        weight = head.weight[vocabulary]
+        return lambda hidden: product(hidden, weight, bias).float()
+    return lambda hidden: head(hidden)[..., vocabulary].float()
 
 
 def positions_of(attention_mask: Tensor) -> Tensor:
@@ -81,6 +89,7 @@ class Branches:
             past_key_values=self._cache,
             use_cache=True,
         )
+        self._lean = lean(self._backbone)
         self.prompt_hidden: Tensor = output.last_hidden_state[:, -1]
         """[B, D], after the last prompt token."""
 
@@ -96,15 +105,14 @@ class Branches:
         tokens: int64 [B, W]. depth: how many tokens each branch has decoded before these (int or int64 [B, W]).
         mask: as from `mask`, [B, 1, W, P + used + W]; the W new tokens are the last slots, each must see itself.
         """
-        output = self._backbone(
-            input_ids=tokens,
-            attention_mask=mask,
-            position_ids=(self._next_position + depth).expand_as(tokens),
-            past_key_values=self._cache,
-            use_cache=True,
-        )
         self.used += tokens.shape[1]
-        return output.last_hidden_state
+        positions = (self._next_position + depth).expand_as(tokens)
+        if self._lean is not None:
+            return self._lean(tokens, positions, mask, self._cache)
+        hidden: Tensor = self._backbone(
+            input_ids=tokens, attention_mask=mask, position_ids=positions, past_key_values=self._cache, use_cache=True
+        ).last_hidden_state
+        return hidden
 
 
 class _RoomyLayer(DynamicLayer):
