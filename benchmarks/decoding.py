@@ -7,9 +7,10 @@ One thread, process time, contenders interleaved in each repeat, medians; float3
 levels of 16x16. `items`: the ten best single places against Hugging Face's beams with `prefix_allowed_tokens_fn` (the
 answers are compared too), and the share of the time that the matrix products alone would take: 2 x parameters
 x tokens at the best rate that torch.mm, and oneDNN, reach on the model's own shapes in the same run. Ours runs as
-refinepoi builds models, with oneDNN's linear layers; Hugging Face and TRL run as they come. `lists`: sampled lists of
-ten places, groups of eight, against the generation of TRL's GRPOTrainer. `memory`: peak resident memory, each group
-size in a process of its own. Prints Markdown and writes benchmarks/results/decoding.json.
+refinepoi builds models, with oneDNN's linear layers; Hugging Face and TRL run as they come, in the same process, which
+keeps freed memory as every run of refinepoi does. `lists`: sampled lists of ten places, groups of eight, against the
+generation of TRL's GRPOTrainer. `memory`: peak resident memory, each group size in a process of its own. Prints
+Markdown and writes benchmarks/results/decoding.json, each figure with the load it was measured under.
 """
 
 import os
@@ -24,12 +25,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 from decoding_models import LEVELS, catalogue, hf_beams, model_of, parameters, prompts, trl_generation
 from measure import Claim, forget_peak, machine, medians, status, table
 from torch import nn
 
+from refinepoi.core.runtime import prepare_process
 from refinepoi.decoding.beam import beam_items
 from refinepoi.decoding.lists import decode_lists
 from refinepoi.linear import product
@@ -49,15 +52,29 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--group", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    prepare_process()
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     if options.group:
         print(peak_of_group(options.group))
         return
     found = [claim for name in options.claims or claims for claim in claims[name](options.sizes, options.repeats)]
-    RESULTS.parent.mkdir(exist_ok=True)
-    results = {"machine": machine(), "claims": [asdict(claim) for claim in found]}
-    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    keep(found)
     print(table(found))
+
+
+def keep(found: list[Claim]) -> None:
+    """In the file: these claims with the machine's load, and those measured before that were left out this time."""
+    facts = machine()
+    load = facts.pop("load")
+    measured = {_name(asdict(claim)): asdict(claim) | {"load": load} for claim in found}
+    before = json.loads(RESULTS.read_text(encoding="utf-8"))["claims"] if RESULTS.exists() else []
+    claims = [measured.pop(_name(row), row) for row in before] + [*measured.values()]
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps({"machine": facts, "claims": claims}, indent=1) + "\n", encoding="utf-8")
+
+
+def _name(row: dict[str, Any]) -> tuple[str, str]:
+    return row["what"], row["against"].partition(",")[0]
 
 
 def items(sizes: list[str], repeats: int) -> list[Claim]:

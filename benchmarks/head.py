@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
-from refinepoi.decoding.head import causal_model, head_scores
+from refinepoi.decoding.head import causal_model, head_of
 from refinepoi.model.adapter import apply_lora
 from refinepoi.model.spec import Lora
 
@@ -44,8 +44,8 @@ def main() -> None:
         model = apply_lora(Qwen3ForCausalLM(config), lora, tokens)
         head = causal_model(model).get_output_embeddings()
         with torch.no_grad():
-            few, whole = head_scores(model, hidden, vocabulary), head(hidden)[..., vocabulary]
-            gathered = milliseconds(lambda: head_scores(model, hidden, vocabulary))  # noqa: B023
+            few, whole = head_of(model, vocabulary)(hidden), head(hidden)[..., vocabulary]
+            gathered = milliseconds(lambda: head_of(model, vocabulary)(hidden))  # noqa: B023
             computed = milliseconds(lambda: head(hidden)[..., vocabulary])  # noqa: B023
         apart = float((few - whole).abs().max())
         print(f"{kept}, width {width}: gathered {gathered:.2f} ms, whole head {computed:.1f} ms, apart by {apart:.0e}")

@@ -17,6 +17,7 @@ import torch
 
 from refinepoi import Recommender
 from refinepoi.artifacts.trajectories import SPLITS, Trajectories
+from refinepoi.core.runtime import prepare_process
 from refinepoi.recommend.clock import Moment
 from refinepoi.recommend.run import Handles
 
@@ -37,6 +38,7 @@ def questions(t: Trajectories) -> Iterator[tuple[list[tuple[str, str]], str]]:
 
 def main() -> None:
     run = Path(sys.argv[1])
+    prepare_process(threads=1)
     torch.set_num_threads(1)
     start = time.process_time()
     recommender = Recommender.load(run)

@@ -3,8 +3,26 @@
 import base64
 import hashlib
 import json
+import re
 from typing import Any
 
+_PAGE = """\
+<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="__POLICY__">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>__TITLE__</title>
+<style>__STYLE__</style>
+</head>
+<body>
+__BODY__<script id="data" type="application/json">__DATA__</script>
+<script type="module">__SCRIPT__</script>
+</body>
+</html>
+"""
 _ESCAPED = {ord(c): f"\\u{ord(c):04x}" for c in "<>&\u2028\u2029"}
 
 
@@ -18,10 +36,8 @@ def source(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def assemble(body: str, style: str, script: str, data: Any) -> str:
-    """The page: `body` with `__POLICY__`, `__STYLE__`, `__SCRIPT__` and `__DATA__` filled in."""
+def assemble(title: str, body: str, style: str, script: str, data: Any) -> str:
+    """The page. title, body: HTML, as they are. The script is a module; it finds the data in the element `data`."""
     policy = f"default-src 'none'; style-src {source(style)}; script-src {source(script)}; base-uri 'none'"
-    parts = {"POLICY": policy, "STYLE": style, "SCRIPT": script, "DATA": in_script(data)}
-    for name, text in parts.items():  # DATA last: nothing is looked for in it
-        body = body.replace(f"__{name}__", text, 1)
-    return body
+    parts = {"POLICY": policy, "TITLE": title, "STYLE": style, "BODY": body, "SCRIPT": script, "DATA": in_script(data)}
+    return re.sub("__([A-Z]+)__", lambda found: parts[found[1]], _PAGE)

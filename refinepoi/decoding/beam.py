@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from refinepoi.core.errors import UserError
 from refinepoi.decoding.branches import evaluating
-from refinepoi.decoding.head import head_scores
+from refinepoi.decoding.head import Head, head_of
 from refinepoi.decoding.recomputed import branches_of
 from refinepoi.decoding.trie import Trie
 
@@ -47,8 +47,9 @@ def beam_items(
         raise UserError(f"{width} beams cannot give {k} places: at least {k} are needed")
     with evaluating(model):
         branches = branches_of(model, input_ids, attention_mask, room=2 * width * (trie.levels - 1))
+        head = head_of(model, trie.vocabulary)
         root = torch.zeros((batch, 1), dtype=torch.long, device=input_ids.device)
-        opened = _open(model, trie, root, root.float(), root - 1, branches.prompt_hidden[:, None])
+        opened = _open(head, trie, root, root.float(), root - 1, branches.prompt_hidden[:, None])
         best_score, best_leaf, frontier = _sort_in(trie, opened, k, None)
         seen = torch.zeros((batch, 0, 0), dtype=torch.bool, device=input_ids.device)
         passes = 0
@@ -62,7 +63,7 @@ def beam_items(
             tokens = trie.token[node]
             hidden = branches.extend(tokens, trie.depth(node) - 1, branches.mask(seen[:, -node.shape[1] :]))
             left = frontier.score.scatter(1, picked.indices, -torch.inf) if exact else frontier.score - torch.inf
-            opened = _open(model, trie, node, score, slots, hidden)
+            opened = _open(head, trie, node, score, slots, hidden)
             kept = Frontier(left, frontier.node, frontier.parent)
             best_score, best_leaf, frontier = _sort_in(trie, opened, k, (best_score, best_leaf, kept))
     return trie.leaf_poi[best_leaf], best_score
@@ -73,10 +74,10 @@ def _beats(frontier: Frontier, best_score: Tensor) -> bool:
     return bool((frontier.score.amax(1) > best_score[:, -1]).any())
 
 
-def _open(model: nn.Module, trie: Trie, node: Tensor, score: Tensor, slot: Tensor, hidden: Tensor) -> Frontier:
+def _open(head: Head, trie: Trie, node: Tensor, score: Tensor, slot: Tensor, hidden: Tensor) -> Frontier:
     """The children of `node` [B, W] with their log-likelihoods, as one frontier [B, W * C]. Closed ones score -inf."""
     child, real = trie.all_children(node, max(trie.widths))
-    scores = head_scores(model, hidden, trie.vocabulary).gather(-1, trie.slot[child])
+    scores = head(hidden).gather(-1, trie.slot[child])
     logp = torch.log_softmax(scores.masked_fill(~real, -torch.inf), dim=-1)
     if bool((logp.isnan() & real).any()):
         raise FloatingPointError("the model's scores are not finite: training diverged or weights are damaged")

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from transformers.cache_utils import Cache, DynamicLayer
 
 from refinepoi.decoding.head import causal_model
+from refinepoi.decoding.lean import lean
 
 
 def positions_of(attention_mask: Tensor) -> Tensor:
@@ -58,6 +59,7 @@ class Branches:
             past_key_values=self._cache,
             use_cache=True,
         )
+        self._lean = lean(self._backbone)
         self.prompt_hidden: Tensor = output.last_hidden_state[:, -1]
         """[B, D], after the last prompt token."""
 
@@ -73,15 +75,14 @@ class Branches:
         tokens: int64 [B, W]. depth: how many tokens each branch has decoded before these (int or int64 [B, W]).
         mask: as from `mask`, [B, 1, W, P + used + W]; the W new tokens are the last slots, each must see itself.
         """
-        output = self._backbone(
-            input_ids=tokens,
-            attention_mask=mask,
-            position_ids=(self._next_position + depth).expand_as(tokens),
-            past_key_values=self._cache,
-            use_cache=True,
-        )
         self.used += tokens.shape[1]
-        return output.last_hidden_state
+        positions = (self._next_position + depth).expand_as(tokens)
+        if self._lean is not None:
+            return self._lean(tokens, positions, mask, self._cache)
+        hidden: Tensor = self._backbone(
+            input_ids=tokens, attention_mask=mask, position_ids=positions, past_key_values=self._cache, use_cache=True
+        ).last_hidden_state
+        return hidden
 
 
 class _RoomyLayer(DynamicLayer):

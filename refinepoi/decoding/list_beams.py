@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from refinepoi.decoding.branches import evaluating
+from refinepoi.decoding.head import head_of
 from refinepoi.decoding.lists import Lists, choices
 from refinepoi.decoding.recomputed import branches_of
 from refinepoi.decoding.trie import Trie
@@ -28,11 +29,12 @@ def beam_lists(model: nn.Module, trie: Trie, input_ids: Tensor, attention_mask: 
     own = torch.eye(width, dtype=torch.bool, device=device).expand(batch, -1, -1)
     with evaluating(model):
         branches = branches_of(model, input_ids, attention_mask, room=width * (steps - 1))
+        head = head_of(model, trie.vocabulary)
         hidden = branches.prompt_hidden[:, None].expand(-1, width, -1)
         for step in range(steps):
             level = step % trie.levels
             at = (node if level else torch.zeros_like(node)).flatten()
-            child, logp = choices(model, trie, hidden.flatten(0, 1), at, used.flatten(0, 1), level)
+            child, logp = choices(head, trie, hidden.flatten(0, 1), at, used.flatten(0, 1), level)
             child, logp = child.view(batch, width, -1), logp.view(batch, width, -1)
             best = (total[..., None] + logp).flatten(1).topk(width)
             total = best.values

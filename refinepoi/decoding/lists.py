@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from refinepoi.decoding.branches import evaluating
-from refinepoi.decoding.head import head_scores
+from refinepoi.decoding.head import Head, head_of
 from refinepoi.decoding.recomputed import branches_of
 from refinepoi.decoding.trie import Trie
 
@@ -59,6 +59,7 @@ def decode_lists(
         draws = torch.rand(rows, steps, dtype=torch.float64, generator=generator, device=device)
     with evaluating(model):
         branches = branches_of(model, input_ids, attention_mask, room=group * (steps - 1))
+        head = head_of(model, trie.vocabulary)
         own_past = torch.eye(group, dtype=torch.bool, device=device).repeat(1, steps - 1).expand(batch, -1, -1)
         mask = branches.mask(own_past)
         prompt_width = input_ids.shape[1]
@@ -67,7 +68,7 @@ def decode_lists(
         for step in range(steps):
             level = step % levels
             node = chosen if level else torch.zeros_like(chosen)
-            child, logp = choices(model, trie, hidden, node, used, level, temperature or 1.0)
+            child, logp = choices(head, trie, hidden, node, used, level, temperature or 1.0)
             column = logp.argmax(-1, keepdim=True) if draws is None else pick(logp, draws[:, step])
             logprobs[:, step] = logp.gather(1, column)[:, 0]
             chosen = child.gather(1, column)[:, 0]
@@ -81,16 +82,17 @@ def decode_lists(
 
 
 def choices(
-    model: nn.Module, trie: Trie, hidden: Tensor, node: Tensor, used: Tensor, level: int, temperature: float = 1.0
+    head: Head, trie: Trie, hidden: Tensor, node: Tensor, used: Tensor, level: int, temperature: float = 1.0
 ) -> tuple[Tensor, Tensor]:
     """What may follow each row: nodes [R, C] and their log-probabilities over the open ones [R, C], -inf where closed.
 
-    hidden: [R, D], after the row's last token. node: int64 [R], all of `level`. used: int64 [R, J], the leaves before.
+    head: over `trie.vocabulary`. hidden: [R, D], after the row's last token. node: int64 [R], all of `level`.
+    used: int64 [R, J], the leaves before.
     """
     child, is_open = trie.open_children(node, used, level)
-    scores = head_scores(model, hidden, trie.vocabulary).gather(1, trie.slot[child])
-    logp = torch.log_softmax(scores.masked_fill_(~is_open, -torch.inf) / temperature, dim=-1)
-    if bool(logp.isnan().any()):
+    scores = head(hidden).gather(1, trie.slot[child]).masked_fill_(~is_open, -torch.inf)
+    logp = torch.log_softmax(scores if temperature == 1 else scores / temperature, dim=-1)
+    if bool(logp[:, 0].isnan().any()):  # one score that is not finite spoils its whole row
         raise FloatingPointError("the model's scores are not finite: training diverged or weights are damaged")
     return child, logp
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from refinepoi.decoding.branches import evaluating
-from refinepoi.decoding.head import head_scores
+from refinepoi.decoding.head import head_of
 from refinepoi.decoding.lists import pick
 from refinepoi.decoding.recomputed import branches_of
 from refinepoi.prompt.parse import CLOSE, OPEN
@@ -52,9 +52,10 @@ def think(
     blocks = [Block(tokenizer, ids[real][-TAIL:].tolist()) for ids, real in prompts]
     with evaluating(model):
         branches = branches_of(model, input_ids, attention_mask, room=most)
+        head = head_of(model, slice(len(tokenizer)))  # some heads have more rows than there are words
         hidden = branches.prompt_hidden
         for step in range(most):
-            scores = head_scores(model, hidden, slice(len(tokenizer)))  # some heads have more rows than there are words
+            scores = head(hidden)
             if not bool(scores.isfinite().all()):
                 raise FloatingPointError("the model's scores are not finite: training diverged or weights are damaged")
             if temperature is None or draws is None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from refinepoi.decoding.branches import evaluating
-from refinepoi.decoding.head import head_scores
+from refinepoi.decoding.head import head_of
 from refinepoi.decoding.recomputed import branches_of
 from refinepoi.decoding.trie import Trie
 
@@ -29,7 +29,7 @@ def score_items(model: nn.Module, trie: Trie, input_ids: Tensor, attention_mask:
             after = branches.extend(trie.token[nodes], trie.depth(nodes) - 1, branches.mask(_ancestors(trie, nodes)))
             hidden, fed = torch.cat([hidden, after], 1), torch.cat([fed, nodes], 1)
         child, real = trie.all_children(fed, max(trie.widths))
-        scores = head_scores(model, hidden, trie.vocabulary).gather(-1, trie.slot[child])
+        scores = head_of(model, trie.vocabulary)(hidden).gather(-1, trie.slot[child])
         logp = torch.log_softmax(scores.masked_fill(~real, -torch.inf), dim=-1)
     if bool((logp.isnan() & real).any()):
         raise FloatingPointError("the model's scores are not finite: training diverged or weights are damaged")

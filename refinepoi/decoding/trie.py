@@ -132,8 +132,10 @@ class Trie:
         if used.shape[1]:
             on_path = (used >= 0) & (self.path[used, level] == node[:, None])
             below = self.path[used, level + 1]
-            same = (below[:, :, None] == below[:, None, :]) & on_path[:, None, :]
-            full = on_path & (same.sum(-1) == self.leaves[below])
+            full = on_path
+            if level < self.levels - 1:  # a leaf is full once used, an inner node once all its leaves are
+                same = (below[:, :, None] == below[:, None, :]) & on_path[:, None, :]
+                full = on_path & (same.sum(-1) == self.leaves[below])
             row, position = full.nonzero(as_tuple=True)
             is_open[row, below[row, position] - self.first_child[node[row]]] = False
         return child, is_open

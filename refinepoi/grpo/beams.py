@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from refinepoi.core.errors import UserError
 from refinepoi.decoding.branches import evaluating
-from refinepoi.decoding.head import head_scores
+from refinepoi.decoding.head import head_of
 from refinepoi.decoding.lists import Lists
 from refinepoi.decoding.recomputed import branches_of
 from refinepoi.decoding.trie import Trie
@@ -56,12 +56,13 @@ def beam_group(
     own = torch.eye(group, dtype=torch.bool, device=device).expand(batch, -1, -1)
     with evaluating(model):
         branches = branches_of(model, input_ids, attention_mask, room=group * (steps - 1))
+        head = head_of(model, trie.vocabulary)
         hidden = branches.prompt_hidden.repeat_interleave(group, dim=0)
         for step in range(steps):
             level = step % levels
             node = node if level else torch.zeros_like(node)
             child, is_open = trie.open_children(node, used, level)
-            scores = head_scores(model, hidden, trie.vocabulary).gather(1, trie.slot[child]) / temperature
+            scores = head(hidden).gather(1, trie.slot[child]) / temperature
             if bool(scores.isnan().any()):
                 raise FloatingPointError("the model's scores are not finite: training diverged or weights are damaged")
             logp = torch.log_softmax(scores.masked_fill(~is_open, -torch.inf), dim=-1)

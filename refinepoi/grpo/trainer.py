@@ -22,7 +22,7 @@ from trl import GRPOTrainer
 from trl.trainer.utils import split_tensor_dict
 
 from refinepoi.decoding.constraint import allowed_sets, renormalised
-from refinepoi.decoding.head import head_scores
+from refinepoi.decoding.head import head_of
 from refinepoi.decoding.packed import packed_hidden
 from refinepoi.decoding.trie import Trie
 from refinepoi.grpo.credit import item_advantages, prefix_rewards
@@ -144,5 +144,5 @@ def list_logps(
         hidden = packed_hidden(
             model, prompt[::group], attention_mask[::group, :-steps], lists.reshape(-1, group, steps)
         ).flatten(0, 1)
-        scores = head_scores(model, hidden, trie.vocabulary)
+        scores = head_of(model, trie.vocabulary)(hidden)
     return renormalised(scores, allowed, temperature)

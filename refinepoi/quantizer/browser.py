@@ -33,7 +33,7 @@ def write_page(path: Path, ids: SemanticIds, pois: pl.DataFrame, topology: Topol
 def page(ids: SemanticIds, pois: pl.DataFrame, topology: Topology = "rectangular") -> str:
     """The whole page. About 50 bytes a POI."""
     script = "\n" + "\n".join(_part(f"{name}.js") for name in SCRIPTS)
-    return assemble(_part("page.html"), _part("page.css"), script, page_data(ids, pois, topology))
+    return assemble("Semantic IDs", _part("page.html"), _part("page.css"), script, page_data(ids, pois, topology))
 
 
 def page_data(ids: SemanticIds, pois: pl.DataFrame, topology: Topology) -> dict[str, Any]:

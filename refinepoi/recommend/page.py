@@ -30,8 +30,9 @@ def page(content: dict[str, Any], catalogue: Catalogue) -> str:
         "latitude": catalogue.latitude[rows].round(5).tolist(),
         "longitude": catalogue.longitude[rows].round(5).tolist(),
     }
+    data = {"answers": content["answers"], "ground": ground}
     script = "\n" + "\n".join(_part(f"{name}.js") for name in SCRIPTS)
-    return assemble(_part("page.html"), _part("page.css"), script, {"answers": content["answers"], "ground": ground})
+    return assemble("Next places", _part("page.html"), _part("page.css"), script, data)
 
 
 def _part(name: str) -> str:

@@ -10,17 +10,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from command import last_line, refinepoi
 from small import SMALL
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def refinepoi(folder: Path, *words: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "WANDB_MODE": "offline"}
-    command = [sys.executable, "-m", "refinepoi", *words]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
-    assert not check or done.returncode == 0, done.stdout + done.stderr
-    return done
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +21,7 @@ def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
     """Working folder, run folder and console of one whole run."""
     folder = tmp_path_factory.mktemp("work")
     done = refinepoi(folder, *SMALL)
-    return folder, Path(done.stdout.splitlines()[-1]), done.stdout + done.stderr
+    return folder, last_line(done), done.stdout + done.stderr
 
 
 def stages(run: Path) -> dict[str, dict[str, object]]:
@@ -60,7 +53,7 @@ def test_a_run_leaves_everything_behind(first: tuple[Path, Path, str]) -> None:
 def test_the_same_run_only_reads(first: tuple[Path, Path, str]) -> None:
     folder, run, _ = first
     done = refinepoi(folder, *SMALL)
-    again = Path(done.stdout.splitlines()[-1])
+    again = last_line(done)
     assert again != run and all(stage["hit"] for stage in stages(again).values())
     before, after = (json.loads((r / "metrics.json").read_text()) for r in (run, again))
     assert before["methods"] == after["methods"]
@@ -69,14 +62,14 @@ def test_the_same_run_only_reads(first: tuple[Path, Path, str]) -> None:
 def test_reward_weights_redo_only_the_last_stages(first: tuple[Path, Path, str]) -> None:
     folder, _, _ = first
     done = refinepoi(folder, *SMALL, "reward.weights.rank=3", "tracking=off")
-    made = {name for name, stage in stages(Path(done.stdout.splitlines()[-1])).items() if not stage["hit"]}
+    made = {name for name, stage in stages(last_line(done)).items() if not stage["hit"]}
     assert made == {"policy", "predictions", "metrics"}
 
 
 def test_an_ensemble_is_one_row_more(first: tuple[Path, Path, str]) -> None:
     folder, run, _ = first
     words = ["ensemble=loglinear", "ensemble.counters=[user_count,user_hour_1h]", "tracking=off"]
-    mixed = Path(refinepoi(folder, *SMALL, *words).stdout.splitlines()[-1])
+    mixed = last_line(refinepoi(folder, *SMALL, *words))
     assert {name for name, stage in stages(mixed).items() if not stage["hit"]} == {"ensemble", "metrics"}
     before, after = (json.loads((r / "metrics.json").read_text())["methods"] for r in (run, mixed))
     assert set(after) - set(before) == {"ensemble"} and after["policy"] == before["policy"]
@@ -86,7 +79,7 @@ def test_an_ensemble_is_one_row_more(first: tuple[Path, Path, str]) -> None:
 def test_a_sweep_builds_what_is_common_once(first: tuple[Path, Path, str]) -> None:
     folder, _, _ = first
     done = refinepoi(folder, *SMALL, "-m", "reward.weights.soft=0.1,0.9", "tracking=off", "goal=policy")
-    sweep = Path(done.stdout.splitlines()[-1])
+    sweep = last_line(done)
     outcomes = [json.loads((sweep / str(n) / "outcome.json").read_text()) for n in (0, 1)]
     assert [o["status"] for o in outcomes] == ["done", "done"]
     for n in (0, 1):
@@ -97,7 +90,7 @@ def test_a_sweep_builds_what_is_common_once(first: tuple[Path, Path, str]) -> No
 def test_same_settings_in_another_store_give_the_same_bytes(first: tuple[Path, Path, str], tmp_path: Path) -> None:
     folder, run, _ = first
     done = refinepoi(tmp_path, *SMALL, "tracking=off")
-    other = Path(done.stdout.splitlines()[-1])
+    other = last_line(done)
     for name, stage in stages(run).items():
         manifests = [
             json.loads((root / "artifacts" / stage["stage"] / stage["key"] / "manifest.json").read_text())
@@ -120,7 +113,7 @@ def test_killed_and_started_again(first: tuple[Path, Path, str], tmp_path: Path)
         job.send_signal(signal.SIGKILL)
         job.wait()
     done = refinepoi(tmp_path, *SMALL, "tracking=off")
-    end = json.loads((Path(done.stdout.splitlines()[-1]) / "metrics.json").read_text())
+    end = json.loads((last_line(done) / "metrics.json").read_text())
     assert end["methods"] == json.loads((run / "metrics.json").read_text())["methods"]
 
 

@@ -1,13 +1,11 @@
 """Places that open later get IDs beside those that were given: features, encoder and quantizer of an earlier run."""
 
 import json
-import os
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+from command import last_line, refinepoi
 
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import Trajectories
@@ -43,11 +41,7 @@ def write_checkins(path: Path, places: int) -> None:
 
 def run(folder: Path, *words: str) -> dict[str, Path]:
     """Artifact folders by name."""
-    command = [sys.executable, "-m", "refinepoi", *words]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    records = json.loads((Path(done.stdout.splitlines()[-1]) / "stages.json").read_text())
+    records = json.loads((last_line(refinepoi(folder, *words)) / "stages.json").read_text())
     return {name: folder / "artifacts" / record["stage"] / record["key"] for name, record in records.items()}
 
 

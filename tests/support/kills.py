@@ -22,6 +22,7 @@ from refinepoi.processes.job import read_job, write_job
 from refinepoi.training import watch
 from refinepoi.training.checkpoints import COMPLETE
 
+DWELL = 0.5
 Moment = Callable[[Path, float], bool]
 """From the work folder and the seconds since the start to whether the process dies now."""
 
@@ -95,8 +96,8 @@ def _now(moment: Moment, work: Path, elapsed: float) -> bool:
         return False
 
 
-def random_kills(count: int, victim: Victim) -> Counter[str]:
-    """Kill so many runs, and count what they were doing: one before the first step, the others each in its own stretch
+def random_kills(count: int, victim: Victim) -> dict[str, int]:
+    """Kill so many runs; how often each was doing what: one before the first step, the others each in its own stretch
     of the time after it. A run that was faster than its moment is not counted, and another moment is drawn."""
     draw, doing = random.Random(0), Counter[str]()
     start = draw.random() * victim.starting
@@ -111,7 +112,16 @@ def random_kills(count: int, victim: Victim) -> Counter[str]:
             victim.training *= 0.9  # the machine is faster than it was
         if doing.total() == count:
             break
-    return doing
+    print(dict(doing))
+    assert doing.total() == count
+    return dict(doing)
+
+
+def kills_while_saving(victim: Victim) -> None:
+    """The first checkpoint, the one that takes the place of an older one, and the best policy."""
+    for number in (0, 2):
+        assert victim.killed(f"after-{number}", saving_checkpoint(number), DWELL) == "saving a checkpoint"
+    assert victim.killed("best", saving_best(0), DWELL) == "saving the best policy"
 
 
 def after(seconds: float) -> Moment:

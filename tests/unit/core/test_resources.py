@@ -2,6 +2,7 @@
 
 import math
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -75,6 +76,33 @@ def test_threads_as_asked_and_the_environment_goes_first(monkeypatch: pytest.Mon
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
     prepare_process(8)
     assert os.environ["OMP_NUM_THREADS"] == "3"
+
+
+FREED = """
+import os, resource
+from refinepoi.core.runtime import prepare_process
+import torch  # its allocator is the C library's
+prepare_process(1)
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(50):
+        torch.ones(4 << 20, dtype=torch.uint8)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+faults()
+print(faults())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the allocator is not glibc's")
+def test_freed_memory_is_used_again_unless_the_environment_says_otherwise() -> None:
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("MALLOC_", "GLIBC_"))}
+
+    def faults(**settings: str) -> int:
+        run = [sys.executable, "-c", FREED]
+        return int(subprocess.run(run, capture_output=True, text=True, env=clean | settings, check=True).stdout)
+
+    assert faults() < 100  # pages of 4 KiB: 51,200 are written
+    assert faults(MALLOC_TRIM_THRESHOLD_="131072") > 10_000
 
 
 def test_a_gpu_is_seen_by_its_device_file_and_left_to_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from refinepoi.artifacts.prompts import STREAMS, TABLE, Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
-from refinepoi.decoding.head import causal_model, head_scores
+from refinepoi.decoding.head import causal_model, head_of
 from refinepoi.model.load import build, load, save
 
 IDS = SemanticIds(np.array([[0, 0], [3, 1], [1, 2]], np.int32), ((2, 2), (2, 2)), "nearest_free")
@@ -85,13 +85,13 @@ def test_few_scores_equal_those_of_all(made: Callable[[str, bool], Any], how: st
         with torch.no_grad():
             whole = head(hidden)
             with no_whole_head(model):
-                few = head_scores(model, hidden, chosen)
+                few = head_of(model, chosen)(hidden)
         assert few.dtype == torch.float32 and (few - whole[..., chosen]).abs().max() <= 1e-6
     if how != "full":
         with model.disable_adapter(), torch.no_grad():
             plain = head(hidden)
             assert (plain[..., words] - whole[..., words]).abs().max() > 0.1  # the adapter matters
-            assert (head_scores(model, hidden, words) - plain[..., words]).abs().max() <= 1e-6
+            assert (head_of(model, words)(hidden) - plain[..., words]).abs().max() <= 1e-6
 
 
 @pytest.mark.parametrize("tie", [True, False], ids=["tied", "untied"])
@@ -103,7 +103,7 @@ def test_gradients_equal_those_of_all(made: Callable[[str, bool], Any], how: str
     for few in (True, False):
         hidden = torch.randn(4, 32, generator=torch.Generator().manual_seed(0)).requires_grad_()
         head = causal_model(model).get_output_embeddings()
-        scores = head_scores(model, hidden, words) if few else head(hidden)[..., words]
+        scores = head_of(model, words)(hidden) if few else head(hidden)[..., words]
         scores.square().sum().backward()
         trained = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
         assert trained and all(bool(grad.abs().sum() > 0) for grad in trained.values())
@@ -128,7 +128,7 @@ def test_a_policy_that_was_saved_gathers_too(
         for trainable in (False, True):
             model = load(tmp_path / "policy", trainable).model
             with no_whole_head(model):
-                assert (head_scores(model, hidden, words) - expected).abs().max() <= 1e-6
+                assert (head_of(model, words)(hidden) - expected).abs().max() <= 1e-6
 
 
 @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
@@ -143,6 +143,6 @@ def test_a_lora_on_the_head_computes_everything(tmp_path: Path) -> None:
                 weight.normal_(generator=torch.Generator().manual_seed(0))
         hidden, words = torch.randn(4, 32, generator=torch.Generator().manual_seed(0)), torch.tensor([3, 1, 200])
         whole = causal_model(model).get_output_embeddings()(hidden)[..., words]
-        assert (head_scores(model, hidden, words) - whole).abs().max() <= 1e-6
+        assert (head_of(model, words)(hidden) - whole).abs().max() <= 1e-6
         with pytest.raises(AssertionError, match="whole vocabulary"), no_whole_head(model):
-            head_scores(model, hidden, words)
+            head_of(model, words)(hidden)

@@ -79,6 +79,7 @@ def test_hacking_by_slope_at_the_default_settings(mrr: list[float], reward: list
         ([0.40, 0.38, 0.36], [1.6, 1.6, 1.4, 1.4], False),  # the reward falls, too: not learning is not hacking
         ([0.40, 0.398, 0.396], [1.0, 1.2, 1.4, 1.6], False),  # a fall of less than .01
         ([0.40, 0.38], [1.0, 1.2, 1.4, 1.6], False),  # one fall
+        ([0.40, 0.38, 0.36], [1.0, 1.0, 1.6, 1.5], False),  # what was earned before the two counts for neither
         ([0.40, 0.38, 0.36], [], False),
     ],
 )

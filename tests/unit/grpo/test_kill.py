@@ -3,12 +3,10 @@
 from typing import Any
 
 import pytest
-from kills import Victim, after, random_kills, saving_best, saving_checkpoint
+from kills import DWELL, Victim, after, kills_while_saving, random_kills, saving_checkpoint
 from models import lora, pretrained
 
 from refinepoi.grpo.stage import train_grpo
-
-DWELL = 0.5
 
 
 @pytest.fixture(scope="module", params=["full", pytest.param("lora", marks=pytest.mark.slow)])
@@ -32,14 +30,9 @@ def test_killed_in_the_middle(victim: Victim) -> None:
 
 @pytest.mark.slow
 def test_killed_at_ten_random_moments(victim: Victim, record_property: Any) -> None:
-    doing = random_kills(10, victim)
-    record_property("doing", dict(doing))
-    print(dict(doing))
-    assert doing.total() == 10
+    record_property("doing", random_kills(10, victim))
 
 
 @pytest.mark.slow
 def test_killed_while_saving(victim: Victim) -> None:
-    for number in (0, 2):
-        assert victim.killed(f"after-{number}", saving_checkpoint(number), DWELL) == "saving a checkpoint"
-    assert victim.killed("best", saving_best(0), DWELL) == "saving the best policy"
+    kills_while_saving(victim)

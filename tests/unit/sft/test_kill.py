@@ -4,13 +4,10 @@ from typing import Any
 
 import pytest
 from folders import model_folder
-from kills import Victim, after, random_kills, saving_best, saving_checkpoint
+from kills import DWELL, Victim, after, kills_while_saving, random_kills, saving_checkpoint
 from models import lora, pretrained
 
 from refinepoi.sft.stage import train_sft
-
-DWELL = 0.5
-
 
 SLOW = [pytest.param(name, marks=pytest.mark.slow) for name in ("answers", "lora")]
 
@@ -39,14 +36,9 @@ def test_killed_in_the_middle(victim: Victim) -> None:
 
 @pytest.mark.slow
 def test_killed_at_ten_random_moments(victim: Victim, record_property: Any) -> None:
-    doing = random_kills(10, victim)
-    record_property("doing", dict(doing))
-    print(dict(doing))
-    assert doing.total() == 10
+    record_property("doing", random_kills(10, victim))
 
 
 @pytest.mark.slow
 def test_killed_while_saving(victim: Victim) -> None:
-    for number in (0, 2):
-        assert victim.killed(f"after-{number}", saving_checkpoint(number), DWELL) == "saving a checkpoint"
-    assert victim.killed("best", saving_best(0), DWELL) == "saving the best policy"
+    kills_while_saving(victim)

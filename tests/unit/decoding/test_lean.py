@@ -1,0 +1,117 @@
+"""The lean pass: equal to the model's own to the bit where it is taken, and not taken where it would differ."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from torch import Tensor, nn
+from transformers import GemmaConfig, GemmaForCausalLM, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+
+from refinepoi.decoding.beam import beam_items
+from refinepoi.decoding.head import causal_model
+from refinepoi.decoding.lean import lean
+from refinepoi.decoding.lists import decode_lists
+from refinepoi.decoding.trie import Trie
+from refinepoi.linear import quicken
+
+IDS = np.array([[41, 51, 55], [41, 51, 56], [41, 52, 55], [42, 51, 55], [42, 53, 57], [43, 54, 55]])
+SMALL: dict[str, Any] = {
+    "vocab_size": 60, "hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 2, "pad_token_id": 0,
+}  # fmt: skip
+
+
+def backbone(model: nn.Module) -> Any:
+    return causal_model(model).base_model
+
+
+def decoded(model: nn.Module, prompt: Tensor, mask: Tensor) -> list[Tensor]:
+    draw = torch.Generator().manual_seed(0)
+    lists = decode_lists(model, Trie.of(IDS), prompt, mask, 4, group=3, temperature=0.8, generator=draw)
+    return [lists.tokens, lists.logprobs, *beam_items(model, Trie.of(IDS), prompt, mask, 5, width=2)]
+
+
+def same_with_and_without(model: nn.Module, left_padded: Any, monkeypatch: pytest.MonkeyPatch) -> bool:
+    prompt, mask = left_padded([8, 3, 5])
+    quick = decoded(model, prompt, mask)
+    with monkeypatch.context() as patch:
+        patch.setattr("refinepoi.decoding.branches.lean", lambda _: None)
+        slow = decoded(model, prompt, mask)
+    return all(torch.equal(a, b) for a, b in zip(quick, slow, strict=True))
+
+
+PEFT = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
+
+
+def qwen2() -> nn.Module:
+    """Its attention has biases, here not zero, and several queries share keys."""
+    torch.manual_seed(0)
+    model = Qwen2ForCausalLM(Qwen2Config(**SMALL)).eval()
+    for name, weight in model.named_parameters():
+        nn.init.normal_(weight, std=1.0 if "norm" in name or "bias" in name else 0.4)
+    return model
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen3", "qwen2"])
+@pytest.mark.parametrize("quick", [False, True])
+def test_equal_to_the_bit(
+    kind: str, quick: bool, random_model: Any, left_padded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = qwen2() if kind == "qwen2" else random_model(kind)
+    if quick:
+        quicken(model)
+    with torch.no_grad():
+        assert lean(backbone(model)) is not None
+    assert same_with_and_without(model, left_padded, monkeypatch)
+
+
+def test_equal_to_the_bit_in_a_size_that_is_used(left_padded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products large enough for oneDNN, heads wide enough for the vectors of the processor."""
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 128, "intermediate_size": 1536, "num_hidden_layers": 2, "num_attention_heads": 4}
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=60, num_key_value_heads=4, pad_token_id=0, **sizes)).eval()
+    quicken(model)
+    assert same_with_and_without(model, left_padded, monkeypatch)
+
+
+def test_the_weights_are_those_of_now(random_model: Any, left_padded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = random_model()
+    before = decoded(model, *left_padded([8, 3, 5]))
+    with torch.no_grad():
+        model.model.layers[0].mlp.up_proj.weight.mul_(1.5)
+        model.model.layers[1].self_attn.q_proj.weight = nn.Parameter(torch.randn(16, 16))
+    assert same_with_and_without(model, left_padded, monkeypatch)
+    assert not torch.equal(before[1], decoded(model, *left_padded([8, 3, 5]))[1])
+
+
+@PEFT
+def test_decoders_that_do_more_keep_their_own_forward(random_model: Any) -> None:
+    with torch.no_grad():
+        plain = random_model("llama")
+        assert lean(backbone(plain)) is not None
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert lean(backbone(plain)) is None
+        hook = plain.model.layers[1].mlp.register_forward_hook(lambda *_: None)
+        assert lean(backbone(plain)) is None
+        hook.remove()
+        assert lean(backbone(plain)) is not None
+        plain.model.layers[0].forward = plain.model.layers[0].forward
+        assert lean(backbone(plain)) is None
+        adapted = get_peft_model(random_model("llama"), LoraConfig(target_modules=["q_proj"], task_type="CAUSAL_LM"))
+        assert lean(backbone(adapted)) is None
+        eager = random_model("llama")
+        eager.set_attn_implementation("eager")
+        assert lean(backbone(eager)) is None
+        scaled = GemmaForCausalLM(GemmaConfig(**SMALL, head_dim=4))  # embeddings scaled, norms of another formula
+        assert lean(backbone(scaled.eval())) is None
+
+
+@PEFT
+def test_an_adapter_put_on_later_is_seen(random_model: Any) -> None:
+    with torch.no_grad():
+        model = random_model("llama")
+        assert lean(backbone(model)) is not None
+        adapted = get_peft_model(model, LoraConfig(target_modules=["q_proj"], task_type="CAUSAL_LM"))
+        assert lean(backbone(adapted)) is None
