@@ -64,6 +64,8 @@ def main() -> None:
     words = ["dataset=nyc", f"dataset.path={options.folder}", "baseline/trees=lightgbm", *settings]
     experiment = check(words, multirun=False).jobs[0].experiment
     visits, spec = trajectories_of(experiment.dataset), experiment.baseline.trees
+    if spec.kind == "off":
+        parser.error("baseline.trees=off leaves nothing to measure")
     evidence = count(visits, experiment.evidence)
     position = evidence.position(visits.queries["target"].to_numpy())
     train = visits.query_rows("train")
