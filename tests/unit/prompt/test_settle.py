@@ -13,7 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.core.errors import UserError
 from refinepoi.prompt import settle as settling
-from refinepoi.prompt.settle import count_tokens, settle
+from refinepoi.prompt.settle import Cut, count_tokens, settle
 
 NO_SYSTEM = (
     "{{ bos_token }}{% for m in messages %}{% if m.role == 'system' %}{{ raise_exception('no system') }}{% endif %}"
@@ -170,3 +170,8 @@ def test_settled_twice_is_settled_once(roomy: Prompts) -> None:
     rows = roomy.table.filter(pl.col("split") == 2)
     alone = settle(replace(with_budget(roomy, 600), table=rows), made)
     assert alone.table.equals(once.table.filter(pl.col("split") == 2)), "queries do not depend on one another"
+
+
+def test_no_blank_is_left_where_the_last_piece_was() -> None:
+    cut = Cut("Be brief. Seen: gym bar", 10, ((16, 20), (20, 23)))
+    assert [cut.without(count)[1] for count in range(3)] == ["Seen: gym bar", "Seen: bar", "Seen:"]
