@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from refinepoi.artifacts.places import great_circle, unit_vectors
 from refinepoi.artifacts.trajectories import CHECKINS, Trajectories
-from refinepoi.core.earth import EARTH_KM
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -92,13 +92,6 @@ def columns_of(trajectories: Trajectories) -> Columns:
     return {name: trajectories.checkins[name].to_numpy().astype(np.int64) for name in CHECKINS}
 
 
-def unit_vectors(pois: pl.DataFrame) -> Floats:
-    """[P, 3]"""
-    latitude, longitude = (np.radians(pois[name].to_numpy()) for name in ("latitude", "longitude"))
-    flat = np.cos(latitude)
-    return np.stack([flat * np.cos(longitude), flat * np.sin(longitude), np.sin(latitude)], 1)
-
-
 def categories_of(pois: pl.DataFrame) -> Ints:
     """[P] number of each POI's category."""
     return np.asarray(np.unique(pois["category"].to_numpy(), return_inverse=True)[1], np.int64)
@@ -146,5 +139,4 @@ def queries_of(table: Columns, row: Ints) -> Queries:
 
 def kilometres(world: World, a: Ints, b: Ints) -> Floats:
     """Great-circle distance of POIs a and b, elementwise."""
-    chord = np.sqrt(((world.places[a] - world.places[b]) ** 2).sum(-1))
-    return np.asarray(2.0 * EARTH_KM * np.arcsin(np.minimum(chord / 2.0, 1.0)))
+    return great_circle(world.places[a], world.places[b])

@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 
 from refinepoi.artifacts.evidence import Evidence
-from refinepoi.prompt.history import Asked, History
+from refinepoi.artifacts.history import Asked, History
 from refinepoi.prompt.pieces import IntArray, Pieces
 from refinepoi.prompt.spec import CompactPrompt
 from refinepoi.prompt.template import NOTHING, Template

@@ -13,9 +13,9 @@ from typing import Self
 import numpy as np
 
 from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.history import Asked, History
 from refinepoi.prompt.bins import Edges, prefixes
 from refinepoi.prompt.candidates import CandidateReader, Candidates
-from refinepoi.prompt.history import Asked, History
 from refinepoi.prompt.pieces import IntArray, Pieces
 from refinepoi.prompt.spec import EvidencePrompt
 from refinepoi.prompt.template import Template

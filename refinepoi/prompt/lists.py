@@ -6,9 +6,9 @@ Every list holds k distinct IDs of the catalogue, so that it is a well-formed an
 import numpy as np
 import numpy.typing as npt
 
+from refinepoi.artifacts.history import History
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.core.errors import UserError
-from refinepoi.prompt.history import History
 from refinepoi.prompt.pieces import IntArray
 
 

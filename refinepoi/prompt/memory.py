@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from refinepoi.prompt.history import History
+from refinepoi.artifacts.history import History
 from refinepoi.prompt.pieces import IntArray
 from refinepoi.prompt.spec import Memory
 from refinepoi.prompt.timewords import weekday

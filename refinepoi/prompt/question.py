@@ -14,11 +14,11 @@ import numpy as np
 import polars as pl
 
 from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.history import Asked, History
 from refinepoi.artifacts.profiles import Profiles
 from refinepoi.prompt.bins import Edges
 from refinepoi.prompt.candidates import CandidateReader
 from refinepoi.prompt.distance import Distances
-from refinepoi.prompt.history import Asked, History
 from refinepoi.prompt.memory import remember
 from refinepoi.prompt.pieces import IntArray, Pieces
 from refinepoi.prompt.sanitise import LONGEST_PROFILE, sanitise

@@ -13,8 +13,8 @@ from typing import Self
 import numpy as np
 
 from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.history import Asked, History
 from refinepoi.core.errors import UserError
-from refinepoi.prompt.history import Asked, History
 from refinepoi.prompt.memory import remember
 from refinepoi.prompt.pieces import IntArray, Pieces
 from refinepoi.prompt.spec import Memory

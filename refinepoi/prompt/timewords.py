@@ -8,7 +8,7 @@ from typing import Self
 
 import numpy as np
 
-from refinepoi.prompt.history import History
+from refinepoi.artifacts.history import History
 from refinepoi.prompt.pieces import IntArray, Pieces
 
 GAP_MINUTES = np.array([15, 30, 60, 120, 240, 480, 960, 1440, 2880, 5760, 11520, 23040])

@@ -8,6 +8,7 @@ import polars as pl
 
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.files import require
+from refinepoi.artifacts.history import History
 from refinepoi.artifacts.profiles import Profiles
 from refinepoi.artifacts.prompts import LAYOUT, STREAMS, TABLE, Prompts, no_alignment
 from refinepoi.artifacts.semantic_ids import SemanticIds
@@ -17,7 +18,6 @@ from refinepoi.prompt.bins import Edges
 from refinepoi.prompt.candidates import fit_bins
 from refinepoi.prompt.compact import CompactTemplate
 from refinepoi.prompt.evidence import EvidenceTemplate
-from refinepoi.prompt.history import History
 from refinepoi.prompt.lists import answer_lists
 from refinepoi.prompt.parse import write_answer
 from refinepoi.prompt.pieces import IntArray, words_of

@@ -7,9 +7,9 @@ import numpy.typing as npt
 import polars as pl
 from scipy.spatial import cKDTree
 
+from refinepoi.artifacts.places import unit_vectors
 from refinepoi.core.earth import EARTH_KM
 from refinepoi.core.errors import UserError
-from refinepoi.evidence.world import unit_vectors
 
 
 class Found(NamedTuple):

@@ -17,6 +17,8 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.history import History
+from refinepoi.artifacts.places import unit_vectors
 from refinepoi.artifacts.policy import Policy
 from refinepoi.artifacts.profiles import Profiles
 from refinepoi.artifacts.prompts import Prompts
@@ -27,9 +29,8 @@ from refinepoi.evaluation.predict import ListWriter, check_length
 from refinepoi.evaluation.spec import DecodingSpec
 from refinepoi.evidence.count import Counting, split_begins
 from refinepoi.evidence.spec import EvidenceSpec
-from refinepoi.evidence.world import Columns, categories_of, make_world, queries_of, unit_vectors, world_of
+from refinepoi.evidence.world import Columns, categories_of, make_world, queries_of, world_of
 from refinepoi.model.load import load as load_model
-from refinepoi.prompt.history import History
 from refinepoi.prompt.settle import Cut, fit
 from refinepoi.prompt.write import AnyPrompt, choose
 from refinepoi.ranker.serve import FittedRanker

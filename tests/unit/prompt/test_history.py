@@ -10,13 +10,13 @@ import yaml
 from prompt_specs import SPECS
 
 from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.history import History
 from refinepoi.artifacts.profiles import TABLE as PROFILES
 from refinepoi.artifacts.profiles import Profiles
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.core.errors import UserError
 from refinepoi.evidence.count import count
 from refinepoi.evidence.spec import EvidenceSpec
-from refinepoi.prompt.history import History
 from refinepoi.prompt.write import write_all
 
 CONF = Path(__file__).parents[3] / "conf"

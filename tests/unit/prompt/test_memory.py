@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from refinepoi.artifacts.history import History
 from refinepoi.prompt import memory as memories
-from refinepoi.prompt.history import History
 from refinepoi.prompt.memory import POLICIES, remember
 from refinepoi.prompt.spec import Memory, Shares
 

@@ -2,7 +2,8 @@
 
 `all`: every earlier visit of the user. `train_prefix`: the user's training visits and the current trajectory so far.
 There, training queries see a simulated blackout that the evidence drew (docs/method.md section 5); how many visits it
-left is in `Evidence.context`, and since the oldest stay, that number says which.
+left is in `Evidence.context`, and since the oldest stay, that number says which. Prompts show these visits, rankers
+learn from them.
 Visits are numbered by their *place*: position in the order (user, utc, row).
 """
 
@@ -13,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.places import unit_vectors
 from refinepoi.artifacts.trajectories import SPLITS, UNKNOWN, Trajectories
 from refinepoi.core.errors import UserError
-from refinepoi.prompt.pieces import IntArray
 
+IntArray = npt.NDArray[np.int64]
 VISIBLE, PREFIX = "history_visits", "prefix_length"  # columns of Evidence.context
 
 
@@ -36,6 +38,7 @@ class History:
     place: [Q] the place of each query's target.
     start, end: [Q] places from the user's first visit to the last one before the target (end excluded).
     category: [P] a number for the category of each POI, -1 where it is unknown.
+    located: [P, 3] unit vectors of the POIs.
     older: [Q] how many training visits of other trajectories a query sees under `train_prefix`: the oldest ones.
     """
 
@@ -46,6 +49,7 @@ class History:
     trajectory: IntArray
     train: npt.NDArray[np.bool_]
     category: IntArray
+    located: npt.NDArray[np.float64]
     place: IntArray
     start: IntArray
     end: IntArray
@@ -57,12 +61,14 @@ class History:
     def of(cls, trajectories: Trajectories, evidence: Evidence) -> Self:
         history, target_time = evidence.facts.get("history"), evidence.facts.get("target_time")
         if history not in ("all", "train_prefix") or target_time not in ("known", "hidden"):
-            raise UserError(f"evidence: history {history!r} or target_time {target_time!r} is not known to prompts")
+            raise UserError(f"evidence: history {history!r} or target_time {target_time!r} is not known")
         table = trajectories.checkins
         columns = {name: table[name].to_numpy().astype(np.int64) for name in table.columns}
         visits = _visits(columns, trajectories.queries["row"].to_numpy(), evidence)
         category = _category_numbers(trajectories)
-        return cls(**visits, category=category, everything=history == "all", known=target_time == "known")
+        located = unit_vectors(trajectories.pois)
+        everything, known = history == "all", target_time == "known"
+        return cls(**visits, category=category, located=located, everything=everything, known=known)
 
     def about(self, columns: dict[str, IntArray], rows: IntArray, evidence: Evidence) -> Self:
         """
@@ -90,15 +96,26 @@ class History:
 
     def visible(self, query: int) -> IntArray:
         """Places of the visits the query may see, in time order."""
-        places = np.arange(self.start[query], self.end[query])
-        if self.everything:
-            return places
-        current = self.current(query, places)
-        older = places[self.train[places] & ~current][: self.older[query]]
-        return np.sort(np.concatenate([older, places[current]]))
+        return self.pairs(np.array([query]))[1]
 
-    def current(self, query: int, places: IntArray) -> npt.NDArray[np.bool_]:
-        """Which of `places` belong to the trajectory that the target continues."""
+    def pairs(self, queries: IntArray) -> tuple[IntArray, IntArray]:
+        """
+        Of queries [m] the pairs (0 .. m - 1, place of a visit it may see), each [n], by query, then time.
+        """
+        start, count = self.start[queries], self.end[queries] - self.start[queries]
+        first = np.cumsum(count) - count
+        asked = np.repeat(np.arange(len(queries)), count)
+        place = np.arange(len(asked)) + (start - first)[asked]
+        if self.everything:
+            return asked, place
+        current = self.current(queries[asked], place)
+        older = self.train[place] & ~current
+        seen = np.concatenate([[0], np.cumsum(older)])
+        older &= seen[:-1] - seen[first][asked] < self.older[queries][asked]
+        return asked[older | current], place[older | current]
+
+    def current(self, query: int | IntArray, places: IntArray) -> npt.NDArray[np.bool_]:
+        """Which of `places` belong to the trajectory that the target continues, of one query or one each."""
         return self.trajectory[places] == self.trajectory[self.place[query]]
 
 
