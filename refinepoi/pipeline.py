@@ -23,7 +23,7 @@ from refinepoi.artifacts.reward_report import RewardReport
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.audit.stage import audit_data
-from refinepoi.baseline.stage import rank_by_counting
+from refinepoi.baseline.stage import list_ranked, rank_by_counting
 from refinepoi.core.spec import Spec
 from refinepoi.core.stage import Artifact, Stage, Storable
 from refinepoi.core.store import Store
@@ -141,6 +141,11 @@ class Pipeline:
         return self._get("baselines", rank_by_counting, self.spec.baseline, self.evidence, self.trajectories)
 
     @cached_property
+    def ranker_predictions(self) -> Artifact[Predictions]:
+        """The order that prompts show, as a row of the table."""
+        return self._get("ranker_predictions", list_ranked, self.ranked, self.trajectories)
+
+    @cached_property
     def sequence(self) -> Artifact[Predictions]:
         """What a sequence model over visits reaches: SASRec or a GRU."""
         return self._get("sequence", train_sequence, self.spec.sequence, self.evidence, self.trajectories)
@@ -148,7 +153,9 @@ class Pipeline:
     @property
     def rankers(self) -> tuple[Artifact[Predictions], ...]:
         """Whatever ranks without a language model."""
-        return (self.baselines,) if self.spec.sequence.kind == "off" else (self.baselines, self.sequence)
+        ranker = () if self.spec.ranker.kind == "off" else (self.ranker_predictions,)
+        sequence = () if self.spec.sequence.kind == "off" else (self.sequence,)
+        return self.baselines, *ranker, *sequence
 
     @cached_property
     def baseline_metrics(self) -> Artifact[Metrics]:

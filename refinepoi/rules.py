@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from refinepoi.core.resources import may_have_gpu
 from refinepoi.prompt.spec import QuestionPrompt
-from refinepoi.ranker.spec import SCORES
+from refinepoi.ranker.spec import KERNELS, SCORES, added_counters
 
 if TYPE_CHECKING:
     from refinepoi.experiment import Experiment
@@ -88,10 +88,15 @@ def _counters(experiment: "Experiment") -> Iterator[str]:
     """Names of counters, and how many candidates there are of each query."""
     counted, ranked = experiment.evidence.counters, experiment.ranker.kind != "off"
     for group in ("ranker", "prompt", "ensemble"):
-        known = (*counted, *SCORES) if ranked and group != "ranker" else counted
+        known = counted if group == "ranker" else (*counted, *added_counters(experiment.ranker))
         unknown = [name for name in getattr(getattr(experiment, group), "counters", ()) if name not in known]
         scores = [name for name in unknown if name in SCORES]
-        if scores and not ranked:
+        if learned := [name for name in unknown if name in KERNELS]:
+            yield (
+                f"{group}.counters: {', '.join(learned)} comes from learned kernels; give ranker=trees "
+                "ranker/kernels=deep_sets"
+            )
+        elif scores and not ranked:
             yield f"{group}.counters: {', '.join(scores)} comes from a ranker; give ranker=trees or ranker=logit"
         elif unknown:
             yield f"{group}.counters: no counter named {', '.join(unknown)}; there are {', '.join(known)}"

@@ -103,12 +103,14 @@ def changes(
 
 
 def _evidence(trajectories: Trajectories, spec: "EvidenceSpec", ranker: "RankerSpec") -> Evidence:
-    """What prompts read. A few rounds of boosting judge a ranker's code as well as all of them."""
+    """What prompts read. A few rounds of boosting and one epoch judge a ranker's code as well as all of them."""
     counted = count(trajectories, spec)
     if ranker.kind == "off":
         return counted
     if ranker.kind == "trees":
         ranker = ranker.model_copy(update={"rounds": min(ranker.rounds, ROUNDS)})
+        if ranker.kernels.kind != "off":
+            ranker = ranker.model_copy(update={"kernels": ranker.kernels.model_copy(update={"epochs": 1})})
     return rank(ranker, counted, trajectories, threads=1)[0]
 
 

@@ -10,6 +10,8 @@ from refinepoi.ranker.spec import BoostingSpec
 COUNTING = ("popularity", "user_frequency", "user_markov", "hour_frequency")
 
 TREES = "trees"
+RANKER = "ranker"
+"""The order that prompts show, where a ranker made one (`pipeline.Pipeline.ranked`)."""
 
 
 class LogitSpec(Spec):
@@ -42,7 +44,7 @@ class BaselineSpec(Spec):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        twice = sorted(set(self.logits) & {*COUNTING, TREES})
+        twice = sorted(set(self.logits) & {*COUNTING, TREES, RANKER})
         if twice:
             raise ValueError(f"logits: {', '.join(twice)} is the name of another ranker; rename it")
         return self

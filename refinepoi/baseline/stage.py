@@ -1,4 +1,5 @@
-"""rank_by_counting: Evidence, Trajectories -> Predictions of every ranker of the table; beside them trees as text."""
+"""rank_by_counting: Evidence, Trajectories -> Predictions of every ranker of the table; beside them trees as text.
+list_ranked: ranked Evidence, Trajectories -> Predictions, the order that prompts show."""
 
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.predictions import Predictions
@@ -17,3 +18,10 @@ def rank_by_counting(
     board.predictions().save(context.folder)
     for method, text in board.texts.items():
         (context.folder / f"{method}.txt").write_text(text, encoding="utf-8")
+
+
+@stage(version=1, makes=Predictions, name="list_ranked")
+def list_ranked(context: Context, ranked: Artifact[Evidence], trajectories: Artifact[Trajectories]) -> None:
+    from refinepoi.baseline.table import rank_as_ranked
+
+    rank_as_ranked(ranked.load(), trajectories.load()).predictions().save(context.folder)

@@ -9,11 +9,13 @@ from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.trajectories import SPLITS, Trajectories
 from refinepoi.baseline.counting import hour_frequency, user_frequency, user_markov
 from refinepoi.baseline.rank import Board, add_logit, add_trees
-from refinepoi.baseline.spec import TREES, BaselineSpec
+from refinepoi.baseline.spec import RANKER, TREES, BaselineSpec
 from refinepoi.core.errors import UserError
+from refinepoi.ranker.spec import SCORES
 
 COUNTED = "whole catalogue; ties at the expected rank, a count of 0 ties with every POI never counted"
 FITTED = "the evidence's candidates; ties at the expected rank, rank infinite where the target is no candidate"
+KEPT = "the candidates that the ranker kept; ties at the expected rank, rank infinite where the target is none of them"
 
 
 def rank_all(
@@ -62,6 +64,15 @@ def rank_all(
                     "hour_frequency": hour_frequency(spec.hour_counter),
                 }[method]
                 board.add(method, rows, score(evidence, rows), counts=True)
+    return board
+
+
+def rank_as_ranked(ranked: Evidence, trajectories: Trajectories) -> Board:
+    """The order of a ranker's own stage. ranked: evidence with `ranker_score`."""
+    board = Board(trajectories, ranked, kept=ranked.candidates.shape[1])
+    rows = np.concatenate([trajectories.query_rows(split) for split in SPLITS[1:]])
+    board.facts[RANKER] = {"ranks_over": KEPT, "fitted_on": {"split": "train"}}
+    board.add(RANKER, rows, ranked.counter(SCORES[0])[rows].astype(np.float64), counts=False)
     return board
 
 

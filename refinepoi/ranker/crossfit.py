@@ -7,6 +7,7 @@ distributed as those of validation.
 """
 
 from collections.abc import Callable, Iterable
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,15 +15,19 @@ import numpy.typing as npt
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.core.seeding import generator
-from refinepoi.ranker.logit import Logit
-from refinepoi.ranker.trees import Trees
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
-Fit = Callable[[Ints, Ints], Trees | Logit]
-"""(query numbers, positions of their targets) -> model."""
+class Model(Protocol):
+    """What was fitted."""
+
+    def scores(self, evidence: Evidence, queries: Ints) -> Floats:
+        """[n, C]"""
+
+
+M = TypeVar("M", bound=Model)
 
 
 def folds_by_user(trajectories: Trajectories, folds: int, seed: int) -> Ints:
@@ -51,24 +56,32 @@ def taught_by(trajectories: Trajectories, samples: int, ends: bool) -> Callable[
 
 
 def cross_fit(
-    fit: Fit,
-    evidence: Evidence,
+    fit: Callable[[Evidence, Ints, Ints], M],
+    views: Callable[[int], Evidence],
     trajectories: Trajectories,
     choose: Callable[[Ints], Ints],
     folds: int,
     seed: int,
     progress: Callable[[list[int]], Iterable[int]] = iter,
-) -> tuple[Floats, Trees | Logit]:
-    """[Q, C] scores, and the model of all training queries. choose: as `taught_by`."""
-    position = evidence.position(trajectories.queries["target"].to_numpy())
+) -> tuple[Floats, M]:
+    """
+    [Q, C] scores, and the model of all training queries.
+
+    fit: (evidence, query numbers, positions of their targets) -> model. views: the evidence for the fit without a fold,
+    the same where no counter of it was fitted; that of number `folds` leaves out none. choose: as `taught_by`.
+    """
     fold = folds_by_user(trajectories, folds, seed)
     train = trajectories.query_rows("train")
     rest = np.setdiff1d(np.arange(trajectories.queries.height), train)
-    scores = np.zeros(evidence.candidates.shape)
-    model: Trees | Logit
+    targets = trajectories.queries["target"].to_numpy()
+    scores: Floats | None = None
     for number in progress([*range(folds), folds]):
+        evidence = views(number)
+        position = evidence.position(targets)
+        scores = np.zeros(evidence.candidates.shape) if scores is None else scores
         taught = choose(train[fold[train] != number])  # no query is of fold `folds`
         asked = train[fold[train] == number] if number < folds else rest
-        model = fit(taught, position[taught])
+        model = fit(evidence, taught, position[taught])
         scores[asked] = model.scores(evidence, asked)
+    assert scores is not None
     return scores, model

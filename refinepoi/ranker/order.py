@@ -29,10 +29,11 @@ def reorder(evidence: Evidence, scores: Floats, temperature: float, kept: int, f
     lead = np.divide(likely, likely[:, :1], out=np.zeros_like(likely), where=likely[:, :1] > 0)
     own = np.stack([likely, lead], 2).astype(np.float32)
     rows = np.arange(len(order))[:, None]
+    told = (*evidence.facts.get("probabilities", ()), *SCORES)
     return replace(
         evidence,
         candidates=evidence.candidates[rows, order],
         counters=np.concatenate([evidence.counters[rows, order], own], 2),
         names=(*evidence.names, *SCORES),
-        facts=evidence.facts | {"candidates": order.shape[1], "probabilities": SCORES, "ranker": facts},
+        facts=evidence.facts | {"candidates": order.shape[1], "probabilities": told, "ranker": facts},
     )

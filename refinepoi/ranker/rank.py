@@ -9,10 +9,11 @@ from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.core.errors import UserError
 from refinepoi.ranker import logit, trees
-from refinepoi.ranker.crossfit import Fit, cross_fit, taught_by
+from refinepoi.ranker.crossfit import Ints, cross_fit, taught_by
+from refinepoi.ranker.kernels import joined, learn
 from refinepoi.ranker.order import reorder
 from refinepoi.ranker.serve import FittedRanker
-from refinepoi.ranker.spec import LogitRanker, TreesRanker
+from refinepoi.ranker.spec import KERNELS, LogitRanker, TreesRanker
 from refinepoi.ranking import reciprocal_rank
 
 
@@ -21,27 +22,37 @@ def rank(
     evidence: Evidence,
     trajectories: Trajectories,
     threads: int,
-    progress: Callable[[list[int]], Iterable[int]] = iter,
+    progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> tuple[Evidence, FittedRanker]:
     """The evidence in the ranker's order, and the model of all training queries."""
     choose = taught_by(trajectories, spec.samples, isinstance(spec, TreesRanker) and spec.ends)
+    scored, learned = None, None
+    if isinstance(spec, TreesRanker) and spec.kernels.kind != "off":
+        scored, learned = learn(spec.kernels, evidence, trajectories, spec.folds, spec.seed, progress)
+
+    def views(number: int) -> Evidence:
+        return evidence if scored is None else joined(evidence, scored[number])
+
     fit = fitter(spec, evidence, threads)
-    scores, model = cross_fit(fit, evidence, trajectories, choose, spec.folds, spec.seed, progress)
+    scores, model = cross_fit(fit, views, trajectories, choose, spec.folds, spec.seed, progress)
     facts = {"settings": spec.model_dump(mode="json"), "training": "cross-fitted by user"}
     if isinstance(model, trees.Trees):
         facts["gains"] = model.gains()
-    fitted = FittedRanker(model, spec.temperature, spec.kept)
-    return reorder(evidence, scores, spec.temperature, spec.kept, facts), fitted
+    fitted = FittedRanker(model, spec.temperature, spec.kept, learned)
+    return reorder(views(spec.folds), scores, spec.temperature, spec.kept, facts), fitted
 
 
-def fitter(spec: TreesRanker | LogitRanker, evidence: Evidence, threads: int) -> Fit:
+def fitter(
+    spec: TreesRanker | LogitRanker, evidence: Evidence, threads: int
+) -> Callable[[Evidence, Ints, Ints], trees.Trees | logit.Logit]:
+    """(evidence, query numbers, positions of their targets) -> model."""
     if isinstance(spec, TreesRanker):
-        return partial(trees.fit, spec, evidence, threads=threads)
+        return partial(trees.fit, spec, threads=threads)
     unknown = [name for name in spec.counters if name not in evidence.names]
     if unknown:
         known = ", ".join(evidence.names)
         raise UserError(f"ranker.counters: the evidence has no counter {', '.join(unknown)}; it has {known}")
-    return partial(logit.fit, evidence, counters=spec.counters or evidence.names, l2=spec.l2)
+    return partial(logit.fit, counters=spec.counters or evidence.names, l2=spec.l2)
 
 
 def quality(evidence: Evidence, trajectories: Trajectories) -> dict[str, float]:
@@ -56,4 +67,17 @@ def quality(evidence: Evidence, trajectories: Trajectories) -> dict[str, float]:
             rank = np.where(position[rows] >= 0, position[rows] + 1.0, np.inf)
             found[f"{split}_mrr"] = float(reciprocal_rank(rank).mean())
             found[f"{split}_log_likelihood"] = float(np.log(np.maximum(likely[there], 1e-12)).mean())
+    if KERNELS[0] in evidence.names:
+        found |= _kernels_alone(evidence, trajectories.query_rows("validation"), position)
     return found
+
+
+def _kernels_alone(evidence: Evidence, rows: Ints, position: Ints) -> dict[str, float]:
+    """MRR of the learned kernels' own order of the candidates; a place never visited has none. rows: of a split."""
+    there = rows[position[rows] >= 0]
+    if not len(there):
+        return {}
+    score = evidence.counter(KERNELS[0])[there]
+    own = np.take_along_axis(score, position[there, None], 1)
+    rank = np.where(own[:, 0] > 0, 1.0 + (score > own).sum(1), np.inf)
+    return {"kernels_validation_mrr": float(reciprocal_rank(rank).sum()) / len(rows)}

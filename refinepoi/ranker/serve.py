@@ -1,4 +1,7 @@
-"""A fitted ranker as it is kept beside ranked evidence, for queries that come later: JSON and LightGBM's text."""
+"""A fitted ranker as it is kept beside ranked evidence, for queries that come later.
+
+JSON, LightGBM's text, and safetensors where kernels were learned.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +11,8 @@ import numpy as np
 
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.files import read_json, write_json
+from refinepoi.artifacts.history import History
+from refinepoi.ranker.kernels import Kernels
 from refinepoi.ranker.logit import Logit
 from refinepoi.ranker.order import reorder
 from refinepoi.ranker.trees import Trees
@@ -22,9 +27,12 @@ class FittedRanker:
     model: Trees | Logit
     temperature: float
     kept: int
+    kernels: Kernels | None
 
-    def order(self, evidence: Evidence) -> Evidence:
-        """As `rank` orders validation and test queries."""
+    def order(self, evidence: Evidence, history: History) -> Evidence:
+        """As `rank` orders validation and test queries. history: what the queries see."""
+        if self.kernels is not None:
+            evidence = self.kernels.join(history, evidence)
         scores = self.model.scores(evidence, np.arange(len(evidence.candidates)))
         return reorder(evidence, scores, self.temperature, self.kept, {})
 
@@ -35,6 +43,8 @@ class FittedRanker:
             facts |= {"parts": self.model.parts}
         else:
             facts |= {"counters": self.model.counters, "weights": self.model.weights.tolist()}
+        if self.kernels is not None:
+            facts |= {"kernels": self.kernels.save(folder)}
         write_json(folder / FILE, facts)
 
     @classmethod
@@ -44,4 +54,5 @@ class FittedRanker:
             model: Trees | Logit = Logit(tuple(facts["counters"]), np.array(facts["weights"]), 0, 0.0)
         else:
             model = Trees((folder / TEXT).read_text(encoding="utf-8"), facts["parts"], threads=1)
-        return cls(model, facts["temperature"], facts["kept"])
+        kernels = Kernels.load(folder, facts["kernels"]) if "kernels" in facts else None
+        return cls(model, facts["temperature"], facts["kept"], kernels)

@@ -31,6 +31,28 @@ class BoostingSpec(Spec):
     seed: int = Field(ge=0)
 
 
+class NoKernels(Spec):
+    """Trees over the evidence's counters alone."""
+
+    kind: Literal["off"]
+
+
+class DeepSetsKernels(Spec):
+    """A network that learns the kernels which the evidence has by hand; its probability is one more counter."""
+
+    kind: Literal["deep_sets"]
+    visits: Count = Field(description="newest visible visits of each query that are read")
+    width: Count = Field(description="of the hidden layers")
+    kernels: Count = Field(description="weights of each pair of query and visit")
+    category_width: Count = Field(description="of what is learned of each category")
+    samples: Samples
+    epochs: Count
+    batch_size: Count = Field(description="queries")
+    learning_rate: Positive
+    weight_decay: NonNegative
+    seed: int = Field(ge=0)
+
+
 class NoRanker(Spec):
     """The order of the evidence stays."""
 
@@ -39,6 +61,7 @@ class NoRanker(Spec):
 
 class TreesRanker(BoostingSpec):
     kind: Literal["trees"]
+    kernels: Annotated[NoKernels | DeepSetsKernels, Field(discriminator="kind")]
     folds: Folds
     temperature: Temperature
     kept: Kept
@@ -60,3 +83,12 @@ class LogitRanker(Spec):
 RankerSpec = Annotated[NoRanker | TreesRanker | LogitRanker, Field(discriminator="kind")]
 SCORES: tuple[str, ...] = ("ranker_score", "ranker_lead")
 """Counters a ranker adds: probability within the query's candidates, and that over the best candidate's."""
+KERNELS: tuple[str, ...] = ("kernel_score", "kernel_lead")
+"""Counters that learned kernels add: probability within the places visited, and that over the best place's."""
+
+
+def added_counters(spec: NoRanker | TreesRanker | LogitRanker) -> tuple[str, ...]:
+    """What stands behind the evidence's own counters once it is ranked."""
+    if spec.kind == "off":
+        return ()
+    return (*KERNELS, *SCORES) if spec.kind == "trees" and spec.kernels.kind != "off" else SCORES

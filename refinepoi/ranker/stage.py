@@ -6,7 +6,7 @@ from refinepoi.core.stage import Artifact, Context, stage
 from refinepoi.ranker.spec import LogitRanker, TreesRanker
 
 
-@stage(version=1, makes=Evidence, name="rank_candidates")
+@stage(version=2, makes=Evidence, name="rank_candidates")
 def rank_candidates(
     context: Context,
     spec: TreesRanker | LogitRanker,
@@ -18,7 +18,7 @@ def rank_candidates(
 
     visits = trajectories.load()
     ranked, fitted = rank(
-        spec, evidence.load(), visits, context.runtime.threads, lambda folds: context.progress(folds, unit="fit")
+        spec, evidence.load(), visits, context.runtime.threads, lambda steps: context.progress(steps, unit="step")
     )
     context.log.metrics(quality(ranked, visits), 0)
     ranked.save(context.folder)

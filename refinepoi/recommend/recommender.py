@@ -101,8 +101,9 @@ class Recommender:
         self._semantic_ids, self._list_length = parts.semantic_ids, parts.prompts.list_length
         self._facts = parts.prompts.facts
         self._order = parts.ranker.order if parts.ranker else _unchanged
-        nobody, nothing = _without_queries(trajectories), self._order(_no_evidence(self._counting))
-        self._history = History.of(nobody, nothing)
+        nobody, uncounted = _without_queries(trajectories), _no_evidence(self._counting)
+        self._history = History.of(nobody, uncounted)
+        nothing = self._order(uncounted, self._history)
         edges = {name: np.array(fact["edges"]) for name, fact in parts.prompts.facts.get("counters", {}).items()}
         told = Profiles(parts.prompts.profiles, {})
         self._template = choose(parts.prompt, self._history, nobody, nothing, parts.semantic_ids, edges, told)
@@ -179,8 +180,9 @@ class Recommender:
         asked = ONLY + len(table["utc"]) - 1
         world, queries = world_of(table, 1, self._places, self._categories), queries_of(table, asked)
         counted = self._counting.count(world, queries, self._counting.look(world, queries, self._begins))
-        evidence = self._order(counted)
-        template = self._template.about(self._history.about(table, asked, evidence), evidence)
+        history = self._history.about(table, asked, counted)
+        evidence = self._order(counted, history)
+        template = self._template.about(history, evidence)
         written = (template if user is None else template.of_user(user, int(table["utc"][-1]))).write(0)
         cut = Cut.of(written.text, written.system, written.droppable)
         return fit([cut], self._facts, self._tokenizer)[0][0]
@@ -237,7 +239,7 @@ def _without_queries(trajectories: Trajectories) -> Trajectories:
     return Trajectories(trajectories.checkins, trajectories.pois, trajectories.users, queries, trajectories.facts)
 
 
-def _unchanged(evidence: Evidence) -> Evidence:
+def _unchanged(evidence: Evidence, history: History) -> Evidence:
     return evidence
 
 

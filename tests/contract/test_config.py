@@ -180,6 +180,7 @@ REFUSALS = [
     (["sequence=sasrec", "sequence.heads=3"], "sequence: hidden 64 must be a multiple of heads (3)"),
     (["ensemble=loglinear", "ensemble.counters=[typo]"], "ensemble.counters: no counter named typo; there are user_co"),
     (["ensemble=loglinear", "ensemble.counters=[ranker_score]"], "ensemble.counters: ranker_score comes from a ranker"),
+    (["ranker=trees", "prompt.counters=[kernel_score]"], "prompt.counters: kernel_score comes from learned kernels"),
     (["ranker=logit", "ranker.counters=[typo]"], "ranker.counters: no counter named typo; there are user_count"),
     (["prompt.counters=[typo]"], "prompt.counters: no counter named typo; there are user_count"),
     (
@@ -264,4 +265,4 @@ def test_goals_are_the_pipeline() -> None:
     text = (ROOT / "refinepoi" / "pipeline.py").read_text()
     properties = re.findall(r"@cached_property\n    def (\w+)", text)
     assert set(GOALS) - {"report", "dashboard"} <= set(properties)  # these two make no artifact
-    assert set(properties) - set(GOALS) == {"warm_start_predictions"}
+    assert set(properties) - set(GOALS) == {"warm_start_predictions", "ranker_predictions"}

@@ -1,0 +1,124 @@
+"""Learned kernels: they learn, they are the same bytes every time, and they score a query the same in any company."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from options import option
+
+from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.history import History
+from refinepoi.artifacts.trajectories import Trajectories
+from refinepoi.dataset.stage import trajectories_of
+from refinepoi.evidence.count import count
+from refinepoi.launching.composition import check
+from refinepoi.ranker.crossfit import folds_by_user
+from refinepoi.ranker.kernels import WEIGHTS, Kernels, joined, learn
+from refinepoi.ranker.network import fit
+from refinepoi.ranker.spec import DeepSetsKernels
+
+
+def settings(**changes: Any) -> DeepSetsKernels:
+    small = {"visits": 30, "width": 16, "kernels": 6, "category_width": 3, "epochs": 2, "batch_size": 16, "seed": 0}
+    return DeepSetsKernels.model_validate(option("ranker", "kernels/deep_sets") | small | changes)
+
+
+@pytest.fixture(scope="module")
+def visits() -> Trajectories:
+    small = ["dataset.city.users=12", "dataset.city.pois=40", "dataset.city.days=40", "tracking=off"]
+    return trajectories_of(check(small, multirun=False).jobs[0].experiment.dataset)
+
+
+@pytest.fixture(scope="module")
+def evidence(visits: Trajectories) -> Evidence:
+    return count(visits, check(["evidence.candidates=24"], multirun=False).jobs[0].experiment.evidence)
+
+
+@pytest.fixture(scope="module")
+def history(visits: Trajectories, evidence: Evidence) -> History:
+    return History.of(visits, evidence)
+
+
+def fitted(history: History, queries: np.ndarray, targets: np.ndarray, **changes: Any) -> Kernels:
+    spec = settings(**changes)
+    return Kernels(spec, fit(spec, history, queries, targets, range(spec.epochs)))
+
+
+def test_a_planted_habit_is_learned(visits: Trajectories, history: History, evidence: Evidence) -> None:
+    """Everybody returns to the place of the visit before the last one."""
+    train = visits.query_rows("train")
+    train = train[(history.end - history.start)[train] > 3]
+    target = history.poi[history.end[train] - 2]
+    half = len(train) // 2
+    kernels = fitted(history, train[:half], target[:half], epochs=12, learning_rate=0.01)
+    asked, wanted = train[half:], target[half:]
+    scores = kernels.scores(history, evidence, asked)
+    best = evidence.candidates[asked, scores.argmax(1)]
+    last = history.poi[history.end[asked] - 1]
+    assert (best == wanted).mean() > 0.9 and (last == wanted).mean() < 0.5
+    assert (scores.sum(1) <= 1 + 1e-9).all()
+
+
+def test_places_never_visited_have_no_probability(visits: Trajectories, history: History, evidence: Evidence) -> None:
+    train, target = visits.query_rows("train"), visits.queries["target"].to_numpy().astype(np.int64)
+    held = visits.query_rows("validation")[:40]
+    scores = fitted(history, train, target[train]).scores(history, evidence, held)
+    for number, query in enumerate(held.tolist()):
+        visited = np.isin(evidence.candidates[query], history.poi[history.visible(query)[-30:]])
+        np.testing.assert_array_equal(scores[number] > 0, visited)
+
+
+def test_same_bytes_every_time_and_the_same_score_in_any_company(
+    visits: Trajectories, history: History, evidence: Evidence, tmp_path: Path
+) -> None:
+    train, target = visits.query_rows("train")[-200:], visits.queries["target"].to_numpy().astype(np.int64)
+    kernels = fitted(history, train, target[train])
+    files = []
+    for name, one in (("a", kernels), ("b", fitted(history, train, target[train]))):
+        (tmp_path / name).mkdir()
+        told = one.save(tmp_path / name)
+        files.append((tmp_path / name / WEIGHTS).read_bytes())
+    assert files[0] == files[1]
+    again = Kernels.load(tmp_path / "a", told)
+    held = np.flatnonzero(visits.queries["split"].to_numpy() > 0)[:50]
+    together = joined(evidence, kernels.scores(history, evidence, np.arange(len(evidence.candidates))))
+    for query in held.tolist():
+        only = {name: getattr(evidence, name)[[query]] for name in ("candidates", "counters", "context")}
+        scores = again.scores(history, evidence, np.array([query]))
+        np.testing.assert_array_equal(joined(replace(evidence, **only), scores).counters[0], together.counters[query])
+
+
+def test_nothing_to_learn_from_is_no_fault(
+    visits: Trajectories, history: History, evidence: Evidence, tmp_path: Path
+) -> None:
+    train = visits.query_rows("train")[:20]
+    kernels = fitted(history, train, np.full(20, visits.pois.height))  # nobody was ever there
+    assert kernels.network is None
+    again = Kernels.load(tmp_path, kernels.save(tmp_path))
+    ranked = again.join(history, evidence)
+    assert ranked.names[-2:] == ("kernel_score", "kernel_lead") and (ranked.counters[:, :, -2:] == 0).all()
+
+
+def test_trees_of_a_fold_read_no_kernels_that_know_its_answers(visits: Trajectories, evidence: Evidence) -> None:
+    """Also not by way of other users' scores: the answers of a fold move nothing that its trees read."""
+    spec, train = settings(epochs=1, samples=150), visits.query_rows("train")
+    fold, users = folds_by_user(visits, 3, 0), visits.queries["user"].to_numpy()
+    user = int(users[train[-1]])
+    answer = train[users[train] == user][-1]
+    target = visits.queries["target"].to_numpy().copy()
+    target[answer] = visits.checkins["poi"].to_numpy()[visits.queries["row"].to_numpy()[train[users[train] == user][0]]]
+    assert target[answer] != visits.queries["target"][int(answer)]
+    poi = visits.checkins["poi"].to_numpy().copy()
+    poi[visits.queries["row"].to_numpy()[answer]] = target[answer]
+    other = replace(
+        visits,
+        checkins=visits.checkins.with_columns(pl.Series("poi", poi, pl.Int32)),
+        queries=visits.queries.with_columns(pl.Series("target", target, pl.Int32)),
+    )
+    before, after = (learn(spec, evidence, data, 3, 0)[0] for data in (visits, other))
+    own = int(fold[answer])
+    np.testing.assert_array_equal(after[own][train], before[own][train])
+    assert all((after[n][train] != before[n][train]).any() for n in range(3) if n != own)  # it does teach the others
