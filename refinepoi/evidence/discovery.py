@@ -47,8 +47,8 @@ class Source:
 
 class Found(NamedTuple):
     """
-    table: slots that were asked for and, beside them, the best new places of each query; columns as `DISCOVERY`, 0 where
-    the user has been. listed: [n] whether a slot is one of those best.
+    table: slots that were asked for and, beside them, the best new places of each query; columns as `DISCOVERY`, 0
+    where the user has been. listed: [n] whether a slot is one of those best.
     """
 
     table: Table
@@ -114,7 +114,7 @@ class Discovery:
         kinds = {}
         hourly = np.ones(len(row))
         if not self.hidden:
-            hours = (queries.utc[rows] - world.utc[last]) / 3600
+            hours = np.maximum(queries.utc[rows] - world.utc[last], 0) / 3600  
             places["new_near_soon"] = near * np.exp(-hours / SOON).astype(np.float32)[:, None]
             hourly = hour_kernel(hours_apart(world.hour[row], queries.hour[rows][pair]), OWN_WIDTH)
             kinds["new_category"] = _part(first_visits(queries, rows, crowd))
@@ -135,7 +135,7 @@ class Discovery:
         here, squared = self.places[last], np.zeros((len(last), len(self.places)), np.float32)
         for axis in range(3):
             squared += np.square(here[:, axis, None] - self.places[None, :, axis])
-        return 1 / (np.float32(NEAREST) + np.float32(EARTH_KM) * np.sqrt(squared))
+        return np.asarray(1 / (np.float32(NEAREST) + np.float32(EARTH_KM) * np.sqrt(squared)), np.float32)
 
     def alike(self, visited: csr_array[Any, Any], crowd: Snapshot) -> Dense:
         """[m, P] share of the most alike people who went there, each counted by the square of cosine similarity."""
@@ -151,7 +151,7 @@ class Discovery:
 
 def first_visits(queries: Queries, rows: Ints, crowd: Snapshot) -> Floats:
     """[m, K] of each category around the hour asked for."""
-    apart = hours_apart(np.arange(24)[None] + 0.5, queries.hour[rows][:, None])
+    apart = hours_apart(np.arange(24, dtype=np.float64)[None] + 0.5, queries.hour[rows][:, None])
     around, weekend = hour_kernel(apart, HOUR_WIDTH), (queries.weekday[rows] >= 5)[:, None]
     kernel = np.concatenate([around * np.where(weekend, OTHER_KIND, 1), around * np.where(weekend, 1, OTHER_KIND)], 1)
     return np.asarray((np.rint(64 * kernel) / 64) @ crowd.category_hours.T)  # exact, whatever stands beside
@@ -183,7 +183,7 @@ def blocks(moment: Ints, most: int) -> list[tuple[int, int]]:
 def by_cell(query: Ints, cell: Ints, weight: Floats, shape: tuple[int, int]) -> csr_array[Any, Any]:
     """Sums of weight, [m, cells]."""
     keys, slot = np.unique(query * shape[1] + cell, return_inverse=True)
-    values = np.bincount(slot, weight, minlength=len(keys))
+    values = np.bincount(slot, weight, minlength=len(keys)).astype(np.float64)  # of nothing it is int64
     return csr_array((values, (keys // shape[1], keys % shape[1])), shape=shape)
 
 

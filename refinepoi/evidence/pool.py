@@ -40,9 +40,7 @@ def best_moves(moves: Table, count: int, pois: int) -> Ints:
 
 
 def keep(group: Ints, listed: npt.NDArray[np.bool_], count: int) -> npt.NDArray[np.bool_]:
-    """
-    [n] which are kept, `count` of each group at most: all that are `listed`, and the first of the others. group: sorted.
-    """
+    """[n] which are kept, `count` of each group at most: the `listed` and the first others. group: sorted."""
     kept = np.zeros(len(group), np.bool_)
     kept[listed] = place_in_group(group[listed]) < count
     room = count - np.bincount(group[kept], minlength=int(group.max(initial=-1)) + 1)

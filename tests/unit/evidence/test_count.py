@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from new_places import discovery
 
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
@@ -23,6 +24,7 @@ def settings(**changes: Any) -> EvidenceSpec:
             "target_time": "known",
             "candidates": 8,
             "pool": {"next": 3, "popular": 3, "near": 3},
+            "discovery": discovery(),
             "decay_days": (7.0, 30.0),
             "hour_widths": (1.0,),
             "habit": {
@@ -190,8 +192,8 @@ def test_chunks_change_nothing() -> None:
 
 
 def test_every_visited_place_comes_before_the_rest_where_the_order_says_so() -> None:
-    trajectories = world(table(1), targets(table(1)))
-    evidence = count(trajectories, settings(candidates=5, order={"known": {"user_count": 1.0}, "hidden": {}}))
+    trajectories, order = world(table(1), targets(table(1))), {"known": {"user_count": 1.0}, "hidden": {}}
+    evidence = count(trajectories, settings(candidates=5, order=order, discovery=discovery(places=0)))
     for candidates, visits in zip(evidence.candidates, evidence.counter("user_count"), strict=True):
         held = candidates[candidates >= 0]
         assert len(set(held.tolist())) == len(held)
@@ -203,3 +205,14 @@ def test_every_visited_place_comes_before_the_rest_where_the_order_says_so() -> 
 def test_no_query_at_all() -> None:
     evidence = count(world(table(1), np.zeros(0, np.int64)), settings())
     assert evidence.candidates.shape == (0, 8)
+
+
+def test_new_places_have_room_beside_visited_ones() -> None:
+    trajectories, order = world(table(1), targets(table(1))), {"known": {"user_count": 1.0}, "hidden": {}}
+    evidence = count(trajectories, settings(candidates=5, order=order))
+    visited = evidence.context[:, evidence.context_names.index("history_pois")]
+    new = (evidence.counter("new_likely") > 0).sum(1)
+    assert (new >= np.minimum(3, PLACES - visited)).all()
+    assert (visited > 2).any()
+    one = count(trajectories, settings(candidates=5, order=order, discovery=discovery(places=3, refresh_days=900.0)))
+    assert not np.array_equal(one.candidates, evidence.candidates)
