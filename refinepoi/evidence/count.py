@@ -144,18 +144,6 @@ def _new_share(world: World, sight: Sight, weights: Floats) -> Floats:
     return np.where(sight.last == NONE, np.nan, share)
 
 
-def coverage(evidence: Evidence, trajectories: Trajectories) -> dict[str, float]:
-    """Share of each split's targets among the first candidates: what a reader of so many can reach at best."""
-    position = evidence.position(trajectories.queries["target"].to_numpy())
-    found = {}
-    for split in SPLITS:
-        places = position[trajectories.query_rows(split)]
-        for first in (10, 20, 32, evidence.candidates.shape[1]):
-            if len(places):
-                found[f"{split}_targets_in_first_{first}"] = float(((places >= 0) & (places < first)).mean())
-    return found
-
-
 def _facts(spec: EvidenceSpec, world: World, names: tuple[str, ...]) -> dict[str, Any]:
     return {
         "history": spec.history,

@@ -114,7 +114,7 @@ class Discovery:
         kinds = {}
         hourly = np.ones(len(row))
         if not self.hidden:
-            hours = np.maximum(queries.utc[rows] - world.utc[last], 0) / 3600  
+            hours = np.maximum(queries.utc[rows] - world.utc[last], 0) / 3600
             places["new_near_soon"] = near * np.exp(-hours / SOON).astype(np.float32)[:, None]
             hourly = hour_kernel(hours_apart(world.hour[row], queries.hour[rows][pair]), OWN_WIDTH)
             kinds["new_category"] = _part(first_visits(queries, rows, crowd))

@@ -9,7 +9,8 @@ from new_places import discovery
 
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
-from refinepoi.evidence.count import count, coverage
+from refinepoi.evidence.count import count
+from refinepoi.evidence.coverage import coverage, discoveries
 from refinepoi.evidence.spec import EvidenceSpec
 
 USERS, PLACES, ROWS = 4, 12, 120
@@ -154,6 +155,20 @@ def test_coverage_by_hand() -> None:
     test = trajectories.query_rows("test")
     hits = [targeted[q] in evidence.candidates[q, :10].tolist() for q in test]
     assert coverage(evidence, trajectories)["test_targets_in_first_10"] == sum(hits) / len(hits)
+
+
+def test_discoveries_and_their_recall_by_hand() -> None:
+    trajectories = world(table(1), targets(table(1)))
+    rows = list(trajectories.checkins.iter_rows(named=True))
+    evidence, new = count(trajectories, settings()), discoveries(trajectories)
+    hits = []
+    for query, target in enumerate(rows[row] for row in trajectories.queries["row"]):
+        past = {r["poi"] for r in rows if r["user"] == target["user"] and r["utc"] < target["utc"]}
+        assert new[query] == (bool(past) and target["poi"] not in past)
+        if new[query] and target["split"] == 0:
+            hits.append(target["poi"] in evidence.candidates[query])
+    assert coverage(evidence, trajectories)["train_discoveries_in_first_100_new"] == sum(hits) / len(hits)
+    assert 0 < sum(hits) < len(hits)
 
 
 def test_train_prefix_hides_the_users_other_visits_after_training() -> None:
