@@ -30,7 +30,7 @@ class Counting:
         self.spec, self.hidden = spec, spec.target_time == "hidden"
         self.names = counter_names(spec.decay_days, spec.hour_widths, spec.near_km)
         self.crowd, self.near = Crowd(world), neighbours(world, spec.pool.near)
-        self.discovery = Discovery(world, spec.discovery, self.hidden)
+        self.discovery = Discovery(world, spec.discovery, int(spec.discovery.part * spec.candidates), self.hidden)
         self.facts = _facts(spec, world, self.names)
 
     def look(self, world: World, queries: Queries, begins: Ints) -> Sight:

@@ -58,8 +58,9 @@ class Found(NamedTuple):
 class Discovery:
     """Candidates for anybody's first visits. world: that of the training check-ins."""
 
-    def __init__(self, world: World, spec: DiscoverySpec, hidden: bool) -> None:
-        self.spec, self.hidden = spec, hidden
+    def __init__(self, world: World, spec: DiscoverySpec, places: int, hidden: bool) -> None:
+        """places: new ones that are listed of each query."""
+        self.spec, self.count, self.hidden = spec, places, hidden
         self.weights = spec.weights.hidden if hidden else spec.weights.known
         self.snapshots = Snapshots(world, spec.refresh_days)
         self.areas = areas_of(world.places, spec.cell_km)
@@ -76,7 +77,7 @@ class Discovery:
             rows = np.arange(begin, end)
             sources = self.sources(world, queries, sight, been, rows, self.snapshots.at(int(moment[begin])))
             likely = self.likely(sources, been, len(rows))
-            listed = best(likely, self.spec.places)
+            listed = best(likely, self.count)
             slot = np.union1d(asked, listed)
             query, poi, new = slot // pois, slot % pois, likely.ravel()[slot]
             values = np.stack([*(sources[name].at(query, poi) for name in SOURCES), new], 1)

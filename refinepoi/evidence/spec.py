@@ -38,7 +38,7 @@ class OrderSpec(Spec):
 class DiscoverySpec(Spec):
     """Where people go for the first time (`discovery.py`)."""
 
-    places: int = Field(ge=0, description="new places of each query that become candidates")
+    part: Share = Field(description="of the candidates so many are held for the likeliest new places")
     refresh_days: Positive = Field(description="everybody's visits are summed up anew after so many")
     people: Count = Field(description="the most alike people, who are asked")
     cell_km: Positive = Field(description="side of the cells that sums over an area are taken in")

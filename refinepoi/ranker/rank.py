@@ -10,7 +10,7 @@ from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.core.errors import UserError
 from refinepoi.ranker import logit, trees
 from refinepoi.ranker.crossfit import Fit, cross_fit, taught_by
-from refinepoi.ranker.order import reorder
+from refinepoi.ranker.order import favour, reorder
 from refinepoi.ranker.serve import FittedRanker
 from refinepoi.ranker.spec import LogitRanker, TreesRanker
 from refinepoi.ranking import reciprocal_rank
@@ -30,7 +30,8 @@ def rank(
     facts = {"settings": spec.model_dump(mode="json"), "training": "cross-fitted by user"}
     if isinstance(model, trees.Trees):
         facts["gains"] = model.gains()
-    fitted = FittedRanker(model, spec.temperature, spec.kept)
+    fitted = FittedRanker(model, spec.temperature, spec.kept, spec.discovery_prior)
+    scores = favour(evidence, scores, spec.temperature, spec.discovery_prior)
     return reorder(evidence, scores, spec.temperature, spec.kept, facts), fitted
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.files import read_json, write_json
 from refinepoi.ranker.logit import Logit
-from refinepoi.ranker.order import reorder
+from refinepoi.ranker.order import favour, reorder
 from refinepoi.ranker.trees import Trees
 
 FILE, TEXT = "ranker.json", "trees.txt"
@@ -22,14 +22,17 @@ class FittedRanker:
     model: Trees | Logit
     temperature: float
     kept: int
+    discovery_prior: float
 
     def order(self, evidence: Evidence) -> Evidence:
         """As `rank` orders validation and test queries."""
         scores = self.model.scores(evidence, np.arange(len(evidence.candidates)))
+        scores = favour(evidence, scores, self.temperature, self.discovery_prior)
         return reorder(evidence, scores, self.temperature, self.kept, {})
 
     def save(self, folder: Path) -> None:
         facts: dict[str, Any] = {"temperature": self.temperature, "kept": self.kept}
+        facts["discovery_prior"] = self.discovery_prior
         if isinstance(self.model, Trees):
             (folder / TEXT).write_text(self.model.text, encoding="utf-8")
             facts |= {"parts": self.model.parts}
@@ -44,4 +47,4 @@ class FittedRanker:
             model: Trees | Logit = Logit(tuple(facts["counters"]), np.array(facts["weights"]), 0, 0.0)
         else:
             model = Trees((folder / TEXT).read_text(encoding="utf-8"), facts["parts"], threads=1)
-        return cls(model, facts["temperature"], facts["kept"])
+        return cls(model, facts["temperature"], facts["kept"], facts["discovery_prior"])

@@ -6,7 +6,7 @@ from refinepoi.core.stage import Artifact, Context, stage
 from refinepoi.ranker.spec import LogitRanker, TreesRanker
 
 
-@stage(version=1, makes=Evidence, name="rank_candidates")
+@stage(version=2, makes=Evidence, name="rank_candidates")
 def rank_candidates(
     context: Context,
     spec: TreesRanker | LogitRanker,

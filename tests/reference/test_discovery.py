@@ -124,7 +124,7 @@ def part(kind: str, weights: list[tuple[str, float]]) -> float:
 @pytest.mark.parametrize("target_time", ["known", "hidden"])
 def test_agrees_with_plain_loops(target_time: str) -> None:
     world = random_world()
-    spec = EvidenceSpec.model_validate(SPEC | {"target_time": target_time, "discovery": discovery(places=5)})
+    spec = EvidenceSpec.model_validate(SPEC | {"target_time": target_time, "discovery": discovery(part=5 / PLACES)})
     evidence, slow = count(world, spec), Slow(world, spec)
     first = evidence.names.index(DISCOVERY[0])
     some = 0
