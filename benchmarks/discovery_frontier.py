@@ -70,6 +70,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--candidates", type=int, help="of each training query, in place of baseline.trees.candidates")
     options = parser.parse_args()
     results: dict[str, Any] = {"seeds": options.seeds, "columns": "Acc@1, Acc@5, Acc@10, MRR"}
     for pool, overrides in POOLS.items():
@@ -86,7 +87,13 @@ def main() -> None:
         asked = {split: rows_of(evidence, rows) for split, rows in parts.items()}
         found: dict[str, list[Any]] = {}
         for seed in range(options.seeds):
-            model = trees.fit(spec.model_copy(update={"seed": seed}), evidence, train, position[train], threads=1)
+            model = trees.fit(
+                spec.model_copy(update={"seed": seed, "candidates": options.candidates or spec.candidates}),
+                evidence,
+                train,
+                position[train],
+                threads=1,
+            )
             for split, rows in parts.items():
                 scores = model.scores(asked[split], np.arange(len(rows)))
                 for prior in PRIORS if split == "validation" else (1.0,):
