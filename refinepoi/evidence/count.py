@@ -10,9 +10,10 @@ from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.trajectories import SPLITS, Trajectories
 from refinepoi.core.seeding import generator
 from refinepoi.evidence.crowd import Crowd, neighbours
+from refinepoi.evidence.discovery import Discovery
 from refinepoi.evidence.names import CONTEXT, counter_names, needs_time
 from refinepoi.evidence.own import count_categories, count_own
-from refinepoi.evidence.pool import gather, place_in_group
+from refinepoi.evidence.pool import gather, keep, place_in_group
 from refinepoi.evidence.sight import NONE, Sight, blackout, look
 from refinepoi.evidence.spec import EvidenceSpec
 from refinepoi.evidence.visits import factors
@@ -29,6 +30,7 @@ class Counting:
         self.spec, self.hidden = spec, spec.target_time == "hidden"
         self.names = counter_names(spec.decay_days, spec.hour_widths, spec.near_km)
         self.crowd, self.near = Crowd(world), neighbours(world, spec.pool.near)
+        self.discovery = Discovery(world, spec.discovery, int(spec.discovery.part * spec.candidates), self.hidden)
         self.facts = _facts(spec, world, self.names)
 
     def look(self, world: World, queries: Queries, begins: Ints) -> Sight:
@@ -42,17 +44,20 @@ class Counting:
         moves = self.crowd.moves(world, queries, sight, self.hidden, spec.gap_width)
         popularity, at_hour = self.crowd.popularity(queries, sight, self.hidden)
         keys = gather(world, sight, own, moves, popularity if self.hidden else at_hour, self.near, spec.pool)
+        new = self.discovery.find(world, queries, sight, own, keys)
+        keys = new.table.keys
         query, poi = keys // world.pois, keys % world.pois
         everybody = np.stack([popularity[query, poi], at_hour[query, poi]], 1)
         category = kinds.at(query * world.categories + world.category[poi])
         nearness = _nearness(world, sight, query, poi, spec.near_km)
-        values = np.concatenate([own.at(keys), category, everybody, moves.at(keys), nearness], 1)
+        columns = [own.at(keys), category, everybody, moves.at(keys), nearness, new.table.values]
+        values = np.concatenate(columns, 1)
         score = np.zeros(len(keys))
         for name, weight in spec.weights.items():  # one by one: a matrix product may round by its neighbours
             score += weight * np.log1p(ORDER_SCALE * values[:, self.names.index(name)])
         order = np.lexsort((poi, -score, query))
+        order = order[keep(query[order], new.listed[order], spec.candidates)]
         place = place_in_group(query[order])
-        order, place = order[place < spec.candidates], place[place < spec.candidates]
         candidates = np.full((m, spec.candidates), -1, np.int32)
         counters = np.zeros((m, spec.candidates, len(self.names)), np.float32)
         candidates[query[order], place] = poi[order]
@@ -137,18 +142,6 @@ def _new_share(world: World, sight: Sight, weights: Floats) -> Floats:
     new = np.bincount(sight.query[first], weights[first], minlength=m)
     share = (new + 0.3) / (np.bincount(sight.query, weights, minlength=m) + 1.0)
     return np.where(sight.last == NONE, np.nan, share)
-
-
-def coverage(evidence: Evidence, trajectories: Trajectories) -> dict[str, float]:
-    """Share of each split's targets among the first candidates: what a reader of so many can reach at best."""
-    position = evidence.position(trajectories.queries["target"].to_numpy())
-    found = {}
-    for split in SPLITS:
-        places = position[trajectories.query_rows(split)]
-        for first in (10, 20, 32, evidence.candidates.shape[1]):
-            if len(places):
-                found[f"{split}_targets_in_first_{first}"] = float(((places >= 0) & (places < first)).mean())
-    return found
 
 
 def _facts(spec: EvidenceSpec, world: World, names: tuple[str, ...]) -> dict[str, Any]:

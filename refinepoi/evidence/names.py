@@ -56,16 +56,28 @@ CATEGORY_SHARES: dict[str, tuple[str, ...]] = {"category_habit_share": ("hour", 
 
 PRODUCTS = SUMS | SHARES | CATEGORY_SUMS | CATEGORY_SHARES
 
+SOURCES = (  # of new places (`discovery.py`); 0 where the user has been
+    "new_near",  # 1 / (50 m + distance from the last place)
+    "new_near_soon",  # the same, less with the time since
+    "new_area",  # near where the user is at this hour
+    "new_alike",  # visited by people with the same places
+    "new_people",  # distinct visitors
+    "new_category",  # part of its category in first visits at this hour
+    "new_own_category",  # part of its category in own visits around this hour
+)
+TIMED_SOURCES = ("new_near_soon", "new_category", "new_own_category")
+DISCOVERY = (*SOURCES, "new_likely")  # the last: probability among all new places
+
 
 def counter_names(
     decay_days: Sequence[float], hour_widths: Sequence[float], near_km: Sequence[float]
 ) -> tuple[str, ...]:
-    return (*own_names(decay_days, hour_widths), *category_names(), *crowd_names(near_km))
+    return (*own_names(decay_days, hour_widths), *category_names(), *crowd_names(near_km), *DISCOVERY)
 
 
 def needs_time(name: str) -> bool:
     """Whether a counter uses the target's time; such a counter is 0 everywhere where that is hidden."""
-    timed = ("user_hour", "user_rhythm", "crowd_next_gap", "popularity_hour")
+    timed = ("user_hour", "user_rhythm", "crowd_next_gap", "popularity_hour", *TIMED_SOURCES)
     return name.startswith(timed) or any(factor in TIMED_FACTORS for factor in PRODUCTS.get(name, ()))
 
 

@@ -1,6 +1,7 @@
 """The pool of candidates of each query, before the cheap order cuts it: slots (query, POI) without repetition."""
 
 import numpy as np
+import numpy.typing as npt
 
 from refinepoi.evidence.own import Table
 from refinepoi.evidence.sight import NONE, Sight
@@ -36,6 +37,16 @@ def best_moves(moves: Table, count: int, pois: int) -> Ints:
     query = moves.keys // pois
     order = np.lexsort((moves.keys, -moves.values[:, 0], query))
     return moves.keys[order[place_in_group(query[order]) < count]]
+
+
+def keep(group: Ints, listed: npt.NDArray[np.bool_], count: int) -> npt.NDArray[np.bool_]:
+    """[n] which are kept, `count` of each group at most: the `listed` and the first others. group: sorted."""
+    kept = np.zeros(len(group), np.bool_)
+    kept[listed] = place_in_group(group[listed]) < count
+    room = count - np.bincount(group[kept], minlength=int(group.max(initial=-1)) + 1)
+    others = np.flatnonzero(~listed)
+    kept[others] = place_in_group(group[others]) < room[group[others]]
+    return kept
 
 
 def place_in_group(group: Ints) -> Ints:

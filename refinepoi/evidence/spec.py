@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from refinepoi.core.spec import Count, NonNegative, Positive, Share, Spec
-from refinepoi.evidence.names import counter_names
+from refinepoi.evidence.names import SOURCES, counter_names
 
 
 class PoolSpec(Spec):
@@ -35,11 +35,23 @@ class OrderSpec(Spec):
     hidden: dict[str, float] = Field(description="where it is hidden; counters that need it are 0 there")
 
 
+class DiscoverySpec(Spec):
+    """Where people go for the first time (`discovery.py`)."""
+
+    part: Share = Field(description="of the candidates so many are held for the likeliest new places")
+    refresh_days: Positive = Field(description="everybody's visits are summed up anew after so many")
+    people: Count = Field(description="the most alike people, who are asked")
+    cell_km: Positive = Field(description="side of the cells that sums over an area are taken in")
+    area_km: Positive = Field(description="kernel around own places")
+    weights: OrderSpec = Field(description="of log(1 + 10 source): the order among new places")
+
+
 class EvidenceSpec(Spec):
     history: Literal["all", "train_prefix"]
     target_time: Literal["known", "hidden"]
     candidates: Count
     pool: PoolSpec
+    discovery: DiscoverySpec
     decay_days: tuple[Positive, ...]
     hour_widths: tuple[Positive, ...]
     habit: HabitSpec
@@ -57,6 +69,9 @@ class EvidenceSpec(Spec):
         unknown = sorted((self.order.known.keys() | self.order.hidden.keys()) - set(self.counters))
         if unknown:
             raise ValueError(f"order: no counter named {', '.join(unknown)}; there are {', '.join(self.counters)}")
+        wrong = sorted((self.discovery.weights.known.keys() | self.discovery.weights.hidden.keys()) - set(SOURCES))
+        if wrong:
+            raise ValueError(f"discovery.weights: no source named {', '.join(wrong)}; there are {', '.join(SOURCES)}")
         return self
 
     @property

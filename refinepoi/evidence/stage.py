@@ -6,9 +6,10 @@ from refinepoi.core.stage import Artifact, Context, stage
 from refinepoi.evidence.spec import EvidenceSpec
 
 
-@stage(version=2, makes=Evidence, name="count_evidence")
+@stage(version=3, makes=Evidence, name="count_evidence")
 def count_evidence(context: Context, spec: EvidenceSpec, trajectories: Artifact[Trajectories]) -> None:
-    from refinepoi.evidence.count import count, coverage
+    from refinepoi.evidence.count import count
+    from refinepoi.evidence.coverage import coverage
 
     visits = trajectories.load()
     evidence = count(visits, spec, lambda chunks: context.progress(chunks, unit="chunk"))

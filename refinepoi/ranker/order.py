@@ -10,6 +10,7 @@ from refinepoi.artifacts.evidence import Evidence
 from refinepoi.ranker.spec import SCORES
 
 Floats = npt.NDArray[np.float64]
+VISITS = "user_count"
 
 
 def probabilities(evidence: Evidence, scores: Floats, temperature: float) -> Floats:
@@ -19,6 +20,13 @@ def probabilities(evidence: Evidence, scores: Floats, temperature: float) -> Flo
     likely = np.exp(scaled - np.where(np.isfinite(best), best, 0.0))
     total = likely.sum(1, keepdims=True)
     return np.divide(likely, total, out=np.zeros_like(likely), where=total > 0)
+
+
+def favour(evidence: Evidence, scores: Floats, temperature: float, prior: float) -> Floats:
+    """[Q, C] scores under which the odds of each place never visited are `prior` times as great."""
+    if prior == 1:
+        return scores
+    return np.where(evidence.counter(VISITS) > 0, scores, scores + temperature * np.log(prior))
 
 
 def reorder(evidence: Evidence, scores: Floats, temperature: float, kept: int, facts: dict[str, Any]) -> Evidence:

@@ -11,7 +11,7 @@ from refinepoi.core.errors import UserError
 from refinepoi.ranker import logit, trees
 from refinepoi.ranker.crossfit import Ints, cross_fit, taught_by
 from refinepoi.ranker.kernels import joined, learn
-from refinepoi.ranker.order import reorder
+from refinepoi.ranker.order import favour, reorder
 from refinepoi.ranker.serve import FittedRanker
 from refinepoi.ranker.spec import KERNELS, LogitRanker, TreesRanker
 from refinepoi.ranking import reciprocal_rank
@@ -38,7 +38,8 @@ def rank(
     facts = {"settings": spec.model_dump(mode="json"), "training": "cross-fitted by user"}
     if isinstance(model, trees.Trees):
         facts["gains"] = model.gains()
-    fitted = FittedRanker(model, spec.temperature, spec.kept, learned)
+    fitted = FittedRanker(model, spec.temperature, spec.kept, spec.discovery_prior, learned)
+    scores = favour(evidence, scores, spec.temperature, spec.discovery_prior)
     return reorder(views(spec.folds), scores, spec.temperature, spec.kept, facts), fitted
 
 

@@ -14,7 +14,7 @@ from refinepoi.artifacts.files import read_json, write_json
 from refinepoi.artifacts.history import History
 from refinepoi.ranker.kernels import Kernels
 from refinepoi.ranker.logit import Logit
-from refinepoi.ranker.order import reorder
+from refinepoi.ranker.order import favour, reorder
 from refinepoi.ranker.trees import Trees
 
 FILE, TEXT = "ranker.json", "trees.txt"
@@ -27,6 +27,7 @@ class FittedRanker:
     model: Trees | Logit
     temperature: float
     kept: int
+    discovery_prior: float
     kernels: Kernels | None
 
     def order(self, evidence: Evidence, history: History) -> Evidence:
@@ -34,10 +35,12 @@ class FittedRanker:
         if self.kernels is not None:
             evidence = self.kernels.join(history, evidence)
         scores = self.model.scores(evidence, np.arange(len(evidence.candidates)))
+        scores = favour(evidence, scores, self.temperature, self.discovery_prior)
         return reorder(evidence, scores, self.temperature, self.kept, {})
 
     def save(self, folder: Path) -> None:
         facts: dict[str, Any] = {"temperature": self.temperature, "kept": self.kept}
+        facts["discovery_prior"] = self.discovery_prior
         if isinstance(self.model, Trees):
             (folder / TEXT).write_text(self.model.text, encoding="utf-8")
             facts |= {"parts": self.model.parts}
@@ -55,4 +58,4 @@ class FittedRanker:
         else:
             model = Trees((folder / TEXT).read_text(encoding="utf-8"), facts["parts"], threads=1)
         kernels = Kernels.load(folder, facts["kernels"]) if "kernels" in facts else None
-        return cls(model, facts["temperature"], facts["kept"], kernels)
+        return cls(model, facts["temperature"], facts["kept"], facts["discovery_prior"], kernels)

@@ -9,6 +9,7 @@ from refinepoi.core.spec import Count, NonNegative, Positive, Spec
 Samples = Annotated[int, Field(ge=1, description="fitted on so many newest training queries")]
 Folds = Annotated[int, Field(ge=2, description="training queries are scored by a fit on the users of the other folds")]
 Temperature = Annotated[float, Field(gt=0, description="score / temperature is the logarithm of a probability")]
+Prior = Annotated[float, Field(gt=0, description="odds of a place never visited are multiplied by this")]
 Kept = Annotated[int, Field(ge=1, description="candidates of a query that are kept, best first")]
 
 
@@ -65,6 +66,7 @@ class TreesRanker(BoostingSpec):
     folds: Folds
     temperature: Temperature
     kept: Kept
+    discovery_prior: Prior
 
 
 class LogitRanker(Spec):
@@ -77,6 +79,7 @@ class LogitRanker(Spec):
     folds: Folds
     temperature: Temperature
     kept: Kept
+    discovery_prior: Prior
     seed: int = Field(ge=0)
 
 

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from new_places import discovery
 
 from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
 from refinepoi.core.seeding import generator
 from refinepoi.evidence.count import count
-from refinepoi.evidence.names import CATEGORY_SHARES, CATEGORY_SUMS, CONTEXT, SHARES, SUMS, counter_names
+from refinepoi.evidence.names import CATEGORY_SHARES, CATEGORY_SUMS, CONTEXT, DISCOVERY, SHARES, SUMS, counter_names
 from refinepoi.evidence.spec import EvidenceSpec
 
 USERS, PLACES, ROWS = 5, 9, 150
@@ -56,6 +57,7 @@ def settings(**changes: Any) -> EvidenceSpec:
             "target_time": "known",
             "candidates": PLACES,
             "pool": {"next": PLACES, "popular": PLACES, "near": PLACES},
+            "discovery": discovery(),
             "decay_days": (7.0, 30.0),
             "hour_widths": (0.5, 2.0),
             "habit": {
@@ -260,8 +262,9 @@ def test_agrees_with_plain_loops(history: str, target_time: str) -> None:
         expected = [slow.counters(place) for place in range(PLACES)]
         found = evidence.candidates[number]
         assert sorted(found) == list(range(PLACES))  # pools as large as the catalogue: every place is a candidate
-        wanted = np.array([[expected[place][name] for name in evidence.names] for place in found])
-        np.testing.assert_allclose(evidence.counters[number], wanted, rtol=2e-6, atol=1e-7)
+        names = [name for name in evidence.names if name not in DISCOVERY]  # these: test_discovery.py
+        wanted = np.array([[expected[place][name] for name in names] for place in found])
+        np.testing.assert_allclose(evidence.counters[number, :, : len(names)], wanted, rtol=2e-6, atol=1e-7)
         score = [sum(w * math.log1p(10 * expected[p][n]) for n, w in spec.weights.items()) for p in found]
         assert all(a >= b - 1e-9 for a, b in itertools.pairwise(score))
         np.testing.assert_allclose(evidence.context[number], slow.context(), rtol=1e-6)

@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from new_places import discovery
 
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
-from refinepoi.evidence.count import count, coverage
+from refinepoi.evidence.count import count
+from refinepoi.evidence.coverage import coverage, discoveries
 from refinepoi.evidence.spec import EvidenceSpec
 
 USERS, PLACES, ROWS = 4, 12, 120
@@ -23,6 +25,7 @@ def settings(**changes: Any) -> EvidenceSpec:
             "target_time": "known",
             "candidates": 8,
             "pool": {"next": 3, "popular": 3, "near": 3},
+            "discovery": discovery(),
             "decay_days": (7.0, 30.0),
             "hour_widths": (1.0,),
             "habit": {
@@ -154,6 +157,20 @@ def test_coverage_by_hand() -> None:
     assert coverage(evidence, trajectories)["test_targets_in_first_10"] == sum(hits) / len(hits)
 
 
+def test_discoveries_and_their_recall_by_hand() -> None:
+    trajectories = world(table(1), targets(table(1)))
+    rows = list(trajectories.checkins.iter_rows(named=True))
+    evidence, new = count(trajectories, settings()), discoveries(trajectories)
+    hits = []
+    for query, target in enumerate(rows[row] for row in trajectories.queries["row"]):
+        past = {r["poi"] for r in rows if r["user"] == target["user"] and r["utc"] < target["utc"]}
+        assert new[query] == (bool(past) and target["poi"] not in past)
+        if new[query] and target["split"] == 0:
+            hits.append(target["poi"] in evidence.candidates[query])
+    assert coverage(evidence, trajectories)["train_discoveries_in_first_100_new"] == sum(hits) / len(hits)
+    assert 0 < sum(hits) < len(hits)
+
+
 def test_train_prefix_hides_the_users_other_visits_after_training() -> None:
     checkins = table(1)
     rows = targets(checkins)
@@ -190,8 +207,8 @@ def test_chunks_change_nothing() -> None:
 
 
 def test_every_visited_place_comes_before_the_rest_where_the_order_says_so() -> None:
-    trajectories = world(table(1), targets(table(1)))
-    evidence = count(trajectories, settings(candidates=5, order={"known": {"user_count": 1.0}, "hidden": {}}))
+    trajectories, order = world(table(1), targets(table(1))), {"known": {"user_count": 1.0}, "hidden": {}}
+    evidence = count(trajectories, settings(candidates=5, order=order, discovery=discovery(part=0.0)))
     for candidates, visits in zip(evidence.candidates, evidence.counter("user_count"), strict=True):
         held = candidates[candidates >= 0]
         assert len(set(held.tolist())) == len(held)
@@ -203,3 +220,14 @@ def test_every_visited_place_comes_before_the_rest_where_the_order_says_so() -> 
 def test_no_query_at_all() -> None:
     evidence = count(world(table(1), np.zeros(0, np.int64)), settings())
     assert evidence.candidates.shape == (0, 8)
+
+
+def test_new_places_have_room_beside_visited_ones() -> None:
+    trajectories, order = world(table(1), targets(table(1))), {"known": {"user_count": 1.0}, "hidden": {}}
+    evidence = count(trajectories, settings(candidates=5, order=order))
+    visited = evidence.context[:, evidence.context_names.index("history_pois")]
+    new = (evidence.counter("new_likely") > 0).sum(1)
+    assert (new >= np.minimum(2, PLACES - visited)).all()
+    assert (visited > 2).any()
+    one = count(trajectories, settings(candidates=5, order=order, discovery=discovery(refresh_days=900.0)))
+    assert not np.array_equal(one.candidates, evidence.candidates)

@@ -1,7 +1,7 @@
 import numpy as np
 
 from refinepoi.evidence.own import Table
-from refinepoi.evidence.pool import best, best_moves, place_in_group
+from refinepoi.evidence.pool import best, best_moves, keep, place_in_group
 
 
 def test_best_takes_the_lower_column_of_equals() -> None:
@@ -26,3 +26,11 @@ def test_table_at_gives_zero_where_absent() -> None:
     table = Table(np.array([2, 5]), np.array([[1.0, 2.0], [3.0, 4.0]]))
     assert table.at(np.array([5, 4, 2, 9])).tolist() == [[3, 4], [0, 0], [1, 2], [0, 0]]
     assert Table(np.zeros(0, np.int64), np.zeros((0, 2))).at(np.array([1])).tolist() == [[0, 0]]
+
+
+def test_keep_has_room_for_all_that_is_listed() -> None:
+    group = np.array([0, 0, 0, 0, 2, 2, 2])
+    listed = np.array([False, False, False, True, False, False, False])
+    assert keep(group, listed, 2).tolist() == [True, False, False, True, True, True, False]
+    assert keep(group, np.ones(7, np.bool_), 2).tolist() == [True, True, False, False, True, True, False]
+    assert keep(group[:0], listed[:0], 2).tolist() == []

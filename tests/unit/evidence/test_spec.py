@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from new_places import discovery
 from pydantic import ValidationError
 
 from refinepoi.evidence.spec import EvidenceSpec
@@ -24,6 +25,7 @@ def test_default_is_valid() -> None:
     [
         ({"order": {"known": {"user_cuont": 1.0}, "hidden": {}}}, "no counter named user_cuont"),
         ({"decay_days": (7.0,)}, "user_decay_30d"),  # the order still names it
+        ({"discovery": discovery(weights={"known": {"new_nera": 1.0}, "hidden": {}})}, "no source named new_nera"),
         ({"history": "some"}, "train_prefix"),
         ({"candidates": 0}, "greater than or equal to 1"),
         ({"decay_days": (-7.0,)}, "greater than 0"),

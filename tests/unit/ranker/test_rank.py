@@ -199,3 +199,27 @@ def test_a_fit_reads_the_newest_queries_and_the_last_of_each_trajectory(visits: 
     last = {int(trajectory[query]): int(query) for query in some}
     assert len(last) < len(some)
     assert taught_by(visits, 25, ends=True)(some).tolist() == sorted({*last.values(), *newest.tolist()})
+
+
+def test_a_prior_lifts_places_never_visited_and_keeps_the_order_among_them(
+    visits: Trajectories, evidence: Evidence, tmp_path: Path
+) -> None:
+    plain, _ = rank(settings("logit", kept=32), evidence, visits, 1)
+    lifted, fitted = rank(settings("logit", kept=32, discovery_prior=5.0), evidence, visits, 1)
+    for query in range(0, len(plain.candidates), 9):
+        new = [dict(zip(e.candidates[query], e.counter("user_count")[query], strict=True)) for e in (plain, lifted)]
+        for visited in (True, False):
+            before, after = ([p for p, visits in n.items() if p >= 0 and (visits > 0) == visited] for n in new)
+            assert before == after
+
+    def odds(ranked: Evidence) -> np.ndarray:
+        unseen = (ranked.counter("user_count") == 0) & (ranked.candidates >= 0)
+        likely = ranked.counter("ranker_score").astype(np.float64)
+        return np.where(unseen, likely, 0).sum(1) / np.where(unseen, 0, likely).sum(1).clip(1e-30)
+
+    both = (odds(plain) > 1e-6) & (odds(plain) < 1e6)
+    assert both.sum() > 100
+    np.testing.assert_allclose(odds(lifted)[both] / odds(plain)[both], 5.0, rtol=1e-4)
+    fitted.save(tmp_path)
+    held = np.concatenate([visits.query_rows("validation"), visits.query_rows("test")])
+    np.testing.assert_array_equal(FittedRanker.load(tmp_path).order(evidence).candidates[held], lifted.candidates[held])
