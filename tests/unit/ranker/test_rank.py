@@ -222,4 +222,5 @@ def test_a_prior_lifts_places_never_visited_and_keeps_the_order_among_them(
     np.testing.assert_allclose(odds(lifted)[both] / odds(plain)[both], 5.0, rtol=1e-4)
     fitted.save(tmp_path)
     held = np.concatenate([visits.query_rows("validation"), visits.query_rows("test")])
-    np.testing.assert_array_equal(FittedRanker.load(tmp_path).order(evidence).candidates[held], lifted.candidates[held])
+    served = FittedRanker.load(tmp_path).order(evidence, History.of(visits, evidence))
+    np.testing.assert_array_equal(served.candidates[held], lifted.candidates[held])
