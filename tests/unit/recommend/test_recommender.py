@@ -30,8 +30,12 @@ SETTINGS = [
     ("evidence.history=train_prefix", "evidence.target_time=hidden", "prompt=compact"),
     ("prompt=question", "profile=template", "profile.least_visits=2"),
     ("ranker=trees", "ranker.rounds=5", "prompt.counters=[user_count,ranker_score]"),
+    (
+        "ranker=trees", "ranker/kernels=deep_sets", "ranker.rounds=5", "ranker.folds=2", "ranker.kernels.epochs=1",
+        "ranker.kernels.width=16", "prompt.counters=[kernel_score,ranker_score]", "evidence.history=train_prefix",
+    ),
     ("evaluation=beam",),
-]
+]  # fmt: skip
 WORDS = pytest.mark.parametrize("words", SETTINGS, ids=lambda words: " ".join(words) or "default")
 
 
