@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from folders import model_folder
-from kills import DWELL, Victim, after, kills_while_saving, random_kills, saving_checkpoint
+from kills import Victim, kills_while_saving, random_kills, saving_checkpoint
 from models import lora, pretrained
 
 from refinepoi.sft.stage import train_sft
@@ -27,11 +27,11 @@ def victim(
 
 @pytest.mark.slow
 def test_killed_while_a_checkpoint_is_written(victim: Victim) -> None:
-    assert victim.killed("checkpoint-1", saving_checkpoint(1), DWELL) == "saving a checkpoint"
+    victim.met("saving a checkpoint", "checkpoint-1", saving_checkpoint(1))
 
 
 def test_killed_in_the_middle(victim: Victim) -> None:
-    assert victim.killed("middle", after(victim.training / 2)) != "finished"
+    victim.killed_within("middle")
 
 
 @pytest.mark.slow
