@@ -3,7 +3,8 @@
     python benchmarks/discovery_frontier.py FOLDER      the published New York split in FOLDER; some minutes, 4 GB
 
 A prior multiplies the odds of places never visited (`ranker.discovery_prior`). Validation decides; test is told for
-prior 1 alone. Writes benchmarks/results/discovery_frontier.json and docs/pictures/discovery_frontier.png, means of the seeds.
+prior 1 alone. Writes benchmarks/results/discovery_frontier.json and docs/pictures/discovery_frontier.png: means of the
+seeds.
 """
 
 import argparse
@@ -19,6 +20,7 @@ from matplotlib import pyplot
 
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.trajectories import Trajectories
+from refinepoi.baseline.spec import Trees
 from refinepoi.dataset.stage import trajectories_of
 from refinepoi.evidence.count import count
 from refinepoi.evidence.coverage import coverage, discoveries
@@ -78,6 +80,7 @@ def main() -> None:
         given = ["experiments=nyc", f"dataset.path={options.folder}", *overrides]
         experiment = check(given, multirun=False).jobs[0].experiment
         spec = experiment.baseline.trees
+        assert isinstance(spec, Trees)  # experiments=nyc has them
         trajectories = subset(trajectories_of(experiment.dataset), spec.samples, spec.ends)
         evidence, new = count(trajectories, experiment.evidence), discoveries(trajectories)
         results[pool] = {"coverage": {k: v for k, v in coverage(evidence, trajectories).items() if "train" not in k}}
