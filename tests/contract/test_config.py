@@ -69,6 +69,7 @@ def needs(tmp_path: Path) -> dict[str, list[str]]:
         "profile/template": ["prompt=question"],
         "profile/llm": ["prompt=question", "profile.writer.url=http://localhost/v1"],
         "profile/llm_local": ["prompt=question", f"profile.writer.path={tmp_path}"],
+        **{f"ranker/kernels/{name}": ["ranker=trees"] for name in ("off", "deep_sets")},
         "prompt/compact": ["sft.lists.epochs=1"],
         "quantizer/fitted": [f"quantizer.codebook={tmp_path}/quantize"],
     }
