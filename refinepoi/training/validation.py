@@ -1,6 +1,7 @@
 """How good the policy is on unseen queries while it trains: greedy lists on a fixed sample of validation queries.
 
-A policy that learns to reason writes its reasoning first, greedily, as it will when it is evaluated.
+A policy that learns to reason writes its reasoning first, greedily, and may write as much as its samples do. That is at
+least what evaluation lets it write (`rules.py`), or else what is chosen here would not be what is evaluated.
 """
 
 from collections.abc import Mapping
