@@ -10,7 +10,7 @@ x tokens at the best rate that torch.mm, and oneDNN, reach on the model's own sh
 refinepoi builds models, with oneDNN's linear layers; Hugging Face and TRL run as they come, in the same process, which
 keeps freed memory as every run of refinepoi does. `lists`: sampled lists of ten places, groups of eight, against the
 generation of TRL's GRPOTrainer. `memory`: peak resident memory, each group size in a process of its own. Prints
-Markdown and writes benchmarks/results/decoding.json, each figure with the load it was measured under.
+Markdown and writes benchmarks/results/decoding.json, each figure with the machine and the load it was measured under.
 """
 
 import os
@@ -63,14 +63,13 @@ def main() -> None:
 
 
 def keep(found: list[Claim]) -> None:
-    """In the file: these claims with the machine's load, and those measured before that were left out this time."""
-    facts = machine()
-    load = facts.pop("load")
-    measured = {_name(asdict(claim)): asdict(claim) | {"load": load} for claim in found}
+    """In the file: these claims with the machine and its load, and those measured before that were left out now."""
+    facts = {"machine": machine()}
+    measured = {_name(asdict(claim)): asdict(claim) | facts for claim in found}
     before = json.loads(RESULTS.read_text(encoding="utf-8"))["claims"] if RESULTS.exists() else []
     claims = [measured.pop(_name(row), row) for row in before] + [*measured.values()]
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"machine": facts, "claims": claims}, indent=1) + "\n", encoding="utf-8")
+    RESULTS.write_text(json.dumps({"claims": claims}, indent=1) + "\n", encoding="utf-8")
 
 
 def _name(row: dict[str, Any]) -> tuple[str, str]:

@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/recommend.py runs/city/STAMP
 
 RUN is the folder of a finished run. Its validation and test samples are asked one after another as a user would ask
-them: a history as text, matched to the catalogue, counted, written, decoded. Written to benchmarks/results/.
+them: a history as text, matched to the catalogue, counted, written, decoded. Freed memory is not kept as runs keep it,
+since nobody who calls `Recommender.load` has that. Written to benchmarks/results/.
 """
 
 import json
@@ -17,7 +18,6 @@ import torch
 
 from refinepoi import Recommender
 from refinepoi.artifacts.trajectories import SPLITS, Trajectories
-from refinepoi.core.runtime import prepare_process
 from refinepoi.recommend.clock import Moment
 from refinepoi.recommend.run import Handles
 
@@ -38,7 +38,6 @@ def questions(t: Trajectories) -> Iterator[tuple[list[tuple[str, str]], str]]:
 
 def main() -> None:
     run = Path(sys.argv[1])
-    prepare_process(threads=1)
     torch.set_num_threads(1)
     start = time.process_time()
     recommender = Recommender.load(run)

@@ -114,17 +114,23 @@ def _counters(experiment: "Experiment") -> Iterator[str]:
 
 
 def _answers(experiment: "Experiment") -> Iterator[str]:
-    """Free text of GRPO must have room for a whole list and the end token, and for the reasoning before it."""
+    """Free text of GRPO must have room for a whole list, the end, and all the reasoning that evaluation allows."""
     grpo, k, levels = experiment.grpo, experiment.prompt.list_length, len(getattr(experiment.quantizer, "levels", ()))
     if grpo.kind == "off" or grpo.sampler != "free" or not levels:  # quantizer=fitted: its codebook has the levels
         return
     levels += getattr(experiment.quantizer, "collisions", "") == "suffix"
-    reasoning = getattr(experiment.prompt, "reasoning", False)
-    tokens = k * levels + 1
-    if grpo.max_new_tokens < tokens + reasoning:
+    tokens, written = k * levels + 1, experiment.evaluation.decoding.reasoning.tokens
+    if getattr(experiment.prompt, "reasoning", False) and grpo.max_new_tokens < tokens + written:
+        yield (
+            f"grpo.max_new_tokens: {grpo.max_new_tokens} leaves {max(0, grpo.max_new_tokens - tokens)} tokens of "
+            f"reasoning beside a list of {tokens}, but evaluation.decoding.reasoning.tokens is {written}, and what is "
+            f"evaluated must be what trained and was chosen; give grpo.max_new_tokens={tokens + written} or more, or "
+            "lower evaluation.decoding.reasoning.tokens"
+        )
+    elif grpo.max_new_tokens < tokens:
         yield (
             f"grpo.max_new_tokens: {grpo.max_new_tokens} cuts every list: {k} places of {levels} tokens and the end "
-            f"are {tokens}; give {f'{tokens} and more for prompt.reasoning' if reasoning else tokens}"
+            f"are {tokens}; give {tokens}"
         )
 
 

@@ -3,7 +3,9 @@
 A pass over a few tokens of a small model is mostly Python between the operators: masks looked at, settings merged,
 outputs captured, modules called. Here the operators alone are called, in the same order. A decoder is not known by
 name: `lean` tries on a few tokens whether the results are equal to the bit, and returns None where they are not, and
-where anything hangs on the modules (adapters, quantised layers, hooks). Then the model's own forward runs, as ever.
+where anything hangs on the modules (adapters, quantised layers, hooks) or is not float32. Then the model's own forward
+runs, as ever. In bfloat16 a trial of today says nothing of tomorrow's weights: `transformers` rounds before a norm's
+weight multiplies, torch after, which is equal while that weight is 1 and no longer once it is trained.
 """
 
 from collections.abc import Callable
@@ -61,6 +63,8 @@ def _pass_of(backbone: Any) -> Pass:
     """Raises AttributeError or TypeError where the decoder is of another shape or more than its classes say."""
     if backbone.config._attn_implementation != "sdpa" or any(_hooked(module) for module in backbone.modules()):
         raise TypeError("not a plain decoder")
+    if any(weight.dtype != torch.float32 for weight in backbone.parameters()):
+        raise TypeError("not float32")
     layers = [_Layer(layer) for layer in backbone.layers[: backbone.config.num_hidden_layers]]
     return partial(_run, backbone, layers, _norm(backbone.norm))
 

@@ -6,6 +6,7 @@ anything else has none, and its list follows the prompt. A block ends with its c
 the model puts behind it. One that is still open after `most` tokens, or when the model ends its answer, is closed here.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -42,11 +43,14 @@ def think(
     *,
     temperature: float | None = None,
     draws: Tensor | None = None,
+    anyone: Callable[[bool], bool] = bool,
 ) -> list[Thought]:
     """What the model writes before its list, for each prompt of `input_ids` int64 [B, P] (padded on the left).
 
     most: tokens of a block. temperature: None takes the likeliest token each time; a number samples with it, where
-    `draws`, float [B, most] in [0, 1), has one for each token. Raises FloatingPointError where scores are not finite.
+    `draws`, float [B, most] in [0, 1), has one for each token. anyone: whether a flag is set here
+    or in a process that holds another part of the model and must be asked as often (`training.ranks`). Raises
+    FloatingPointError where scores are not finite.
     """
     prompts = zip(input_ids, attention_mask.bool(), strict=True)
     blocks = [Block(tokenizer, ids[real][-TAIL:].tolist()) for ids, real in prompts]
@@ -64,7 +68,7 @@ def think(
                 token = pick(torch.log_softmax(scores / temperature, -1), draws[:, step])
             for block, number in zip(blocks, token[:, 0].tolist(), strict=True):
                 block.add(number)
-            if step == most - 1 or all(block.over for block in blocks):
+            if step == most - 1 or not anyone(not all(block.over for block in blocks)):
                 break
             seen = torch.ones((len(blocks), 1, step + 1), dtype=torch.bool, device=token.device)
             hidden = branches.extend(token, step, branches.mask(seen))[:, 0]

@@ -1,10 +1,12 @@
 """How good the policy is on unseen queries while it trains: greedy lists on a fixed sample of validation queries.
 
-A policy that learns to reason writes its reasoning first, greedily, as it will when it is evaluated.
+A policy that learns to reason writes its reasoning first, greedily, and may write as much as its samples do. That is at
+least what evaluation lets it write (`rules.py`), or else what is chosen here would not be what is evaluated.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -66,7 +68,8 @@ class Validation:
                 encoded = tokenizer(text=[self.prompts[row] for row in rows[start : start + self.batch]])["input_ids"]
                 input_ids, mask = left_padded(encoded, tokenizer.pad_token_id, model.device)
                 if self.thinking:
-                    thoughts = through(model, model, think, tokenizer, input_ids, mask, self.thinking)
+                    together = partial(think, anyone=ranks.anyone)
+                    thoughts = through(model, model, together, tokenizer, input_ids, mask, self.thinking)
                     begun = [ids + thought.tokens for ids, thought in zip(encoded, thoughts, strict=True)]
                     input_ids, mask = left_padded(begun, tokenizer.pad_token_id, model.device)
                 found = through(model, model, decode_lists, self.trie, input_ids, mask, self.k)

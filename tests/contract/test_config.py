@@ -165,8 +165,10 @@ REFUSALS = [
         "10 places of 3 tokens and the end are 31",
     ),
     (
-        ["grpo=paper", "prompt=question", "prompt.reasoning=true", "grpo.max_new_tokens=21"],
-        "give 21 and more for prompt.reasoning",
+        ["grpo=paper", "prompt=question", "prompt.reasoning=true", "grpo.max_new_tokens=276"],
+        "grpo.max_new_tokens: 276 leaves 255 tokens of reasoning beside a list of 21, but "
+        "evaluation.decoding.reasoning.tokens is 256, and what is evaluated must be what trained and was chosen; give "
+        "grpo.max_new_tokens=277 or more, or lower evaluation.decoding.reasoning.tokens",
     ),
     (["grpo.steps=1.5"], "grpo.steps: must be a whole number (got 1.5)"),
     (["sft.alignment.epochs=1"], "sft.alignment.epochs: prompt=evidence has no such tasks; use prompt=question or 0"),
@@ -221,7 +223,7 @@ def test_a_budget_is_counted_with_the_models_own_tokenizer(tmp_path: Path, chat:
     check([*words, f"prompt.budget={least}"], multirun=False)
 
 
-@pytest.mark.parametrize("trained", [["sft=off", "grpo=off"], ["sft=off", "grpo=paper", "grpo.max_new_tokens=90"]])
+@pytest.mark.parametrize("trained", [["sft=off", "grpo=off"], ["sft=off", "grpo=paper", "grpo.max_new_tokens=277"]])
 def test_a_pretrained_model_may_reason(tmp_path: Path, trained: list[str]) -> None:
     words = [
         "prompt=question",

@@ -138,3 +138,34 @@ def shard(context: Context, spec: Spec, prompts: Artifact[Any], semantic_ids: Ar
         for name, value in whole.model.state_dict().items():
             torch.testing.assert_close(weights[name], value, atol=1e-5, rtol=0)
         Text("alike").save(context.folder)
+
+
+@stage(version=1, makes=Text, name="reason", parallel=True)
+def reason(context: Context, spec: Say) -> None:
+    """Rank 0's answer has no reasoning, rank 1's does not end: they must come to each layer equally often."""
+    import torch
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from refinepoi.decoding.trie import Trie
+    from refinepoi.training import ranks
+    from refinepoi.training.validation import Validation
+
+    tokenizer = AutoTokenizer.from_pretrained(spec.word, pad_token_id=0)
+    whole, sharded = (AutoModelForCausalLM.from_pretrained(spec.word).eval() for _ in range(2))
+    asked, trie = ["Coffee", "Coffee <think>"], Trie.of(np.array([[5, 6], [5, 7], [8, 6], [8, 9]]))
+    validation = Validation(asked, np.array([0, 1]), trie, k=3, batch=1, thinking=6)
+    passes: list[torch.Size] = []
+    hook = whole.model.layers[0].register_forward_hook(lambda _, given, __: passes.append(given[0].shape))
+    expected = validation.lists(whole, tokenizer)
+    hook.remove()
+    counts = ranks.spread(lambda _: np.array([[len(passes)]]), context.processes)[:, 0].tolist()
+    assert counts[0] == counts[1], counts
+    mesh = init_device_mesh("cpu", (context.processes,))
+    for layer in sharded.model.layers:
+        fully_shard(layer, mesh=mesh)
+    fully_shard(sharded, mesh=mesh)
+    assert (validation.lists(sharded, tokenizer) == expected).all()
+    if context.main:
+        Text("alike").save(context.folder)

@@ -101,6 +101,10 @@ def test_decoders_that_do_more_keep_their_own_forward(random_model: Any) -> None
         assert lean(backbone(plain)) is None
         adapted = get_peft_model(random_model("llama"), LoraConfig(target_modules=["q_proj"], task_type="CAUSAL_LM"))
         assert lean(backbone(adapted)) is None
+        assert lean(backbone(random_model("llama").bfloat16())) is None  # equal while its norms are untrained
+        mixed = random_model("llama")
+        mixed.model.norm.bfloat16()
+        assert lean(backbone(mixed)) is None
         eager = random_model("llama")
         eager.set_attn_implementation("eager")
         assert lean(backbone(eager)) is None
