@@ -1,6 +1,7 @@
 """Answers as data, as a CSV with a row a place, and as a table for the terminal."""
 
 import csv
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ PLACE = ("rank", "poi_id", "name", "category", "latitude", "longitude", "km", "p
 COLUMNS = ("user", "trip", "when", *PLACE, "reasoning")
 SHOWN = 5
 """Questions shown in the terminal; the files hold all."""
+FORMULA = re.compile(r"[=@\t\n]|[+-](?![\d.]+\Z)")
+"""How a cell begins that spreadsheets would compute; a number stays a number."""
 
 
 def answer_all(spec: RecommendSpec, recommender: Recommender, questions: Iterable[Question]) -> dict[str, Any]:
@@ -41,11 +44,13 @@ def read_names(file: str | None) -> dict[str, str]:
 
 
 def write_csv(path: Path, content: dict[str, Any]) -> None:
+    """Text from data or the model that begins like a formula gets an apostrophe (OWASP: CSV injection)."""
     with open(path, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore", lineterminator="\n")
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         for answer in content["answers"]:
-            writer.writerows(answer | place for place in answer["places"])
+            rows = (answer | place for place in answer["places"])
+            writer.writerows({name: _inert(row[name]) for name in COLUMNS} for row in rows)
 
 
 def write_text(path: Path, content: dict[str, Any]) -> None:
@@ -99,6 +104,13 @@ def _block(answer: dict[str, Any]) -> str:
         lines.append("reasoning: " + " ".join(answer["reasoning"].split()))
     text = "\n".join(lines)
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def _inert(cell: Any) -> Any:
+    if not isinstance(cell, str):
+        return cell
+    text = cell.replace("\r\n", "\n").replace("\r", "\n")  # Python 3.11 does not quote a bare \r: a row would begin
+    return f"'{text}" if FORMULA.match(text) else text
 
 
 def _cut(text: str) -> str:
