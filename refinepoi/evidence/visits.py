@@ -13,7 +13,7 @@ from refinepoi.evidence.world import Floats, Ints, Queries, World, kilometres
 
 
 def factors(world: World, queries: Queries, sight: Sight, spec: EvidenceSpec) -> dict[str, Floats]:
-    """[pairs] each, by name (`names.FACTORS`)."""
+    """[pairs] each, by the names that products are written in (`names.PRODUCTS`)."""
     query, row, habit = sight.query, sight.row, spec.habit
     linked = _linked(sight)
     if spec.history == "train_prefix":  # what lay between training and this trajectory is not seen, nor whether it was

@@ -12,12 +12,41 @@ from new_places import discovery
 from refinepoi.artifacts.trajectories import CHECKINS, POIS, QUERIES, Trajectories
 from refinepoi.core.seeding import generator
 from refinepoi.evidence.count import count
-from refinepoi.evidence.names import CATEGORY_SHARES, CATEGORY_SUMS, CONTEXT, DISCOVERY, SHARES, SUMS, counter_names
+from refinepoi.evidence.names import CONTEXT, DISCOVERY, counter_names
 from refinepoi.evidence.spec import EvidenceSpec
 
 USERS, PLACES, ROWS = 5, 9, 150
 DAY = 86_400
 NEVER = -(10**12)
+
+# What is multiplied at each visit, written from docs/method.md section 5 and not read from the code under test.
+OF_PLACE = {
+    "user_next": "follows",
+    "user_next_gap": "follows gap",
+    "user_next_hour": "follows hour",
+    "user_next_gap_hour": "follows gap hour day",
+    "user_next2": "follows2",
+    "user_near_next": "near",
+    "user_near_habit": "near gap hour day",
+    "user_trail": "trail",
+    "user_kind_recent": "kind recent",
+    "user_hour_weekday": "hour day",
+    "user_hour_recent": "hour recent",
+    "user_habit": "hour day recent",
+    "user_gap_habit": "gap hour day",
+    "user_recent_share": "recent",
+    "user_habit_share": "hour day recent",
+    "user_gap_habit_share": "gap hour day",
+    "user_near_habit_share": "near gap hour day",
+    "user_next_share": "follows gap recent",
+    "user_trail_share": "trail hour",
+    "user_kind_share": "kind hour fresh",
+}
+OF_CATEGORY = {
+    "category_recent": "recent",
+    "category_habit": "hour day recent",
+    "category_habit_share": "hour day recent",
+}
 
 
 def random_world(seed: int) -> Trajectories:
@@ -137,8 +166,6 @@ class Slow:
             c["user_freshness"] = 1 / (0.1 + age)
             times = self.times(place)
             c["user_interval"] = (times[-1] - times[0]) / (len(times) - 1) if len(times) > 1 else 0.0
-            for name, needed in SUMS.items():
-                c[name] += math.prod(self.factor(factor, i) for factor in needed)
             if self.hidden:
                 continue
             for width in self.spec.hour_widths:
@@ -149,10 +176,9 @@ class Slow:
             c["user_rhythm"] = sum(math.exp(-0.5 * ((wait - present) / 0.3) ** 2) for wait in waits)
             c["user_rhythm_hazard"] = c["user_rhythm"] / (1 + sum(wait > present - 0.3 for wait in waits))
         kind = self.world.pois["category"]
-        for name, needed in (SHARES | CATEGORY_SUMS | CATEGORY_SHARES).items():
-            parts = [math.prod(self.factor(factor, i) for factor in needed) for i in range(len(self.seen))]
-            of_category = name.startswith("category")
-            own = [kind[r["poi"]] == kind[place] if of_category else r["poi"] == place for r in self.seen]
+        for name, needed in (OF_PLACE | OF_CATEGORY).items():
+            parts = [math.prod(self.factor(factor, i) for factor in needed.split()) for i in range(len(self.seen))]
+            own = [kind[r["poi"]] == kind[place] if name in OF_CATEGORY else r["poi"] == place for r in self.seen]
             total = sum(parts) if name.endswith("_share") else 1.0
             c[name] = sum(itertools.compress(parts, own)) / total if total else 0.0
         for row in self.crowd:
