@@ -20,6 +20,9 @@ from refinepoi.evidence.visits import factors
 from refinepoi.evidence.world import Floats, Ints, Queries, World, kilometres, make_queries, make_world
 
 ORDER_SCALE = 10.0  # kernel sums are small numbers
+NEW, NEW_WEIGHT = 0.3, 1.0
+"""What `new_share` is drawn towards, and with the weight of how many visits. No settings: those are stored among
+the facts of the evidence and part of its key, so the evidence behind figures made with these would become another."""
 
 
 class Counting:
@@ -136,11 +139,11 @@ def _context(
 
 
 def _new_share(world: World, sight: Sight, weights: Floats) -> Floats:
-    """[m] how much of the weight lies on visits that were the first visible ones to their POI, drawn towards 0.3."""
+    """[m] how much of the weight lies on visits that were the first visible ones to their POI, drawn towards `NEW`."""
     m = len(sight.last)
     _, first = np.unique(sight.query * world.pois + world.poi[sight.row], return_index=True)
     new = np.bincount(sight.query[first], weights[first], minlength=m)
-    share = (new + 0.3) / (np.bincount(sight.query, weights, minlength=m) + 1.0)
+    share = (new + NEW * NEW_WEIGHT) / (np.bincount(sight.query, weights, minlength=m) + NEW_WEIGHT)
     return np.where(sight.last == NONE, np.nan, share)
 
 

@@ -17,7 +17,7 @@ from refinepoi.evidence.world import Floats, Ints, Queries, World
 
 FRESH = 0.1  # days: what was visited within two hours or so is equally fresh
 MINUTE = 1.0 / 1440  # days: the least age of a visited POI, so that 0 means "never visited"
-WAIT = 0.3  # standard deviation of the match of two waits, in log hours
+WAIT = 0.3  # standard deviation of the match of two waits, in log hours; as fixed as `count.NEW`
 
 
 @dataclass(frozen=True)
