@@ -46,21 +46,24 @@ class DeepSets(nn.Module):
         )  # fmt: skip
 
     def forward(self, pairs: Pairs) -> Tensor:
-        """[G] log-probabilities of the places of each query."""
+        """[G] log-probabilities of the places of each query.
+
+        `index_select`, not brackets: their gradients are added by several threads in any order.
+        """
         kind = self.read.weight.dtype
         query, group, kinds = (torch.from_numpy(part) for part in (pairs.query, pairs.group, pairs.kinds))
         embedded = torch.cat([table(kinds[:, n]) for n, table in enumerate(self.kinds)], 1)
-        read = self.read(torch.from_numpy(pairs.pairs).to(kind)) + self.read_kinds(embedded)[group]
+        read = self.read(torch.from_numpy(pairs.pairs).to(kind)) + self.read_kinds(embedded).index_select(0, group)
         weights = functional.softplus(self.phi(read))
         groups, m = len(pairs.query), int(pairs.query[-1]) + 1
         sums = weights.new_zeros(groups, weights.shape[1]).index_add(0, group, weights)
         totals = sums.new_zeros(m, sums.shape[1]).index_add(0, query, sums)
-        shares = sums / (totals[query] + 1e-6)
+        shares = sums / (totals.index_select(0, query) + 1e-6)
         told = torch.from_numpy(pairs.places).to(kind)
         scores = self.rho(torch.cat([torch.log(sums + SMALL), torch.log(shares + SMALL), told, embedded], 1))[:, 0]
         best = scores.detach().new_full((m,), -torch.inf).scatter_reduce(0, query, scores.detach(), "amax")
         scores = scores - best[query]
-        return scores - torch.log(scores.new_zeros(m).index_add(0, query, torch.exp(scores)))[query]
+        return scores - torch.log(scores.new_zeros(m).index_add(0, query, torch.exp(scores))).index_select(0, query)
 
 
 def fit(
@@ -117,7 +120,8 @@ def chances(
 
 def restored(spec: DeepSetsKernels, weights: Mapping[str, Any]) -> DeepSets:
     """weights: by name, as `DeepSets.state_dict`."""
-    network = DeepSets(spec, len(weights["kinds.0.weight"]))
+    with torch.random.fork_rng(devices=[]):  # what is drawn here is replaced at once
+        network = DeepSets(spec, len(weights["kinds.0.weight"]))
     network.load_state_dict({name: torch.as_tensor(value) for name, value in weights.items()})
     return network.eval().requires_grad_(False)
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from options import option
 
 from refinepoi.artifacts.evidence import Evidence
@@ -89,6 +90,22 @@ def test_same_bytes_every_time_and_the_same_score_in_any_company(
         only = {name: getattr(evidence, name)[[query]] for name in ("candidates", "counters", "context")}
         scores = again.scores(history, evidence, np.array([query]))
         np.testing.assert_array_equal(joined(replace(evidence, **only), scores).counters[0], together.counters[query])
+
+
+def test_two_threads_give_the_same_bytes_every_time(visits: Trajectories, history: History) -> None:
+    train, target = visits.query_rows("train"), visits.queries["target"].to_numpy().astype(np.int64)
+    wide = settings(width=64, visits=200, batch_size=256)  # so much at once that several threads share it
+    found, before = list[dict[str, torch.Tensor]](), torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        for _ in range(3):
+            network = fit(wide, history, train, target[train], range(2))
+            assert network is not None
+            found.append(network.state_dict())
+    finally:
+        torch.set_num_threads(before)
+    for other in found[1:]:
+        assert all(torch.equal(found[0][name], other[name]) for name in other)
 
 
 def test_nothing_to_learn_from_is_no_fault(
