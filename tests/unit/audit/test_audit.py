@@ -175,8 +175,7 @@ def test_evidence_and_prompts_that_know_the_target_are_found(
 def test_a_ranker_that_saw_the_answers_is_found(
     city: Any, visits: Trajectories, ids: SemanticIds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ["ranker=trees", "ranker/kernels=deep_sets", "ranker.rounds=5", "ranker.folds=2"]
-    words += ["ranker.kernels.width=8", "ranker.kernels.samples=200", "prompt.counters=[kernel_score,ranker_score]"]
+    words = ["ranker=trees", "ranker.rounds=5", "ranker.folds=2", "prompt.counters=[ranker_score]"]
     experiment = check(words, multirun=False).jobs[0].experiment
     specs = city.evidence, experiment.ranker, experiment.prompt
     assert set(status(prompt_findings(visits, *specs, ids)).values()) == {"passed"}
