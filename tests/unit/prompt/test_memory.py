@@ -33,7 +33,7 @@ def history_of(
     zeros = np.zeros(n, np.int64)
     history = History(
         utc=times, local=times, poi=np.array(poi), user=zeros, trajectory=zeros, train=zeros == 0,
-        category=np.array(kinds or [0] * (max(poi) + 1)),
+        category=np.array(kinds or [0] * (max(poi) + 1)), located=np.zeros((max(poi) + 1, 3)),
         place=np.array([n - 1]), start=np.array([0]), end=np.array([n - 1]), older=np.array([0]),
         everything=True, known=known,
     )  # fmt: skip
