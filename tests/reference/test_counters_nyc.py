@@ -1,4 +1,6 @@
-"""The counters of docs/method.md section 5 on the published NYC split: every figure within .01 of those, or above (.012 with `train_prefix`)."""
+"""The counters of docs/method.md section 5 on the published NYC split: every figure within .01 of those, or above.
+
+With `train_prefix` within .012."""
 
 import json
 from pathlib import Path
