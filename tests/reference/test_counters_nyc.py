@@ -43,8 +43,15 @@ def nyc(real_data: Path) -> Trajectories:
     return trajectories_of(check(words, multirun=False).jobs[0].experiment.dataset)
 
 
-@pytest.mark.parametrize("history", ["train_prefix", "all"])
-@pytest.mark.parametrize("target_time", ["hidden", "known"])
+@pytest.mark.parametrize(
+    ("history", "target_time"),
+    [
+        ("train_prefix", "hidden"),
+        ("all", "known"),
+        pytest.param("train_prefix", "known", marks=pytest.mark.slow),
+        pytest.param("all", "hidden", marks=pytest.mark.slow),
+    ],
+)
 def test_figures_of_the_method(root: Path, nyc: Trajectories, history: str, target_time: str) -> None:
     evidence = count(
         nyc,
