@@ -1,6 +1,4 @@
-"""The counters of docs/method.md section 5 on the published NYC split: every figure within .01 of those, or above.
-
-With `train_prefix` within .012."""
+"""The counters of docs/method.md section 5 on the published NYC split: every figure within .01, one excepted."""
 
 import json
 from pathlib import Path
@@ -29,6 +27,10 @@ METHOD = {  # (history, target time, method): Acc@1, Acc@5, Acc@10, MRR
     ("all", "hidden", "counters_d"): (0.303, 0.632, 0.734, 0.447),
     ("all", "known", "counters_e"): (0.375, 0.654, 0.740, 0.499),
 }
+
+# Two samples of Acc@1 more than .01: .0104 below. It was .0089 while a link from the last training visit to the
+# trajectory told whether a visit was hidden between them.
+ALLOWED = {("train_prefix", "hidden", "counters_d"): 0.011}
 
 
 def settings(root: Path, group: str, option: str, **changes: Any) -> str:
@@ -67,12 +69,10 @@ def test_figures_of_the_method(root: Path, nyc: Trajectories, history: str, targ
     ranks = rank_all(spec, evidence, nyc, threads=1).predictions().ranks
     test = nyc.query_rows("test")
     assert (len(nyc.query_rows("validation")), len(test)) == (1400, 1348)
-    # those figures know of hidden visits between the last training visit and the trajectory (docs/results.md, "a leak
-    # of a bit"); without that, counters_d loses .010 of Acc@1 there
-    allowed = 0.012 if history == "train_prefix" else 0.01
     for (_, _, method), expected in {k: v for k, v in METHOD.items() if k[:2] == (history, target_time)}.items():
         rank = ranks.filter((pl.col("method") == method) & pl.col("query").is_in(test.tolist()))["rank"].to_numpy()
         found = [*(hit_at(rank, k).mean() for k in (1, 5, 10)), reciprocal_rank(rank).mean()]
+        allowed = ALLOWED.get((history, target_time, method), 0.01)
         assert all(f > e - allowed for f, e in zip(found, expected, strict=True)), (method, found, expected)
     covered = evidence.position(nyc.queries["target"].to_numpy())[test]
     assert ((covered >= 0) & (covered < 20)).mean() > (0.775 if history == "all" else 0.735)
