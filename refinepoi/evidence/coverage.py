@@ -21,10 +21,13 @@ def coverage(evidence: Evidence, trajectories: Trajectories) -> dict[str, float]
 
 
 def recall(evidence: Evidence, trajectories: Trajectories, position: Ints) -> dict[str, float]:
-    """Share of the places that a user never visited before which the list of new places has among its first."""
+    """Share of the places that a user never visited before which the list of new places has among its first.
+
+    A target stands behind all others that are as likely.
+    """
     likely, new = evidence.counter("new_likely"), discoveries(trajectories)
     own = np.take_along_axis(likely, np.maximum(position, 0)[:, None], 1)
-    place = np.where((position >= 0) & (own[:, 0] > 0), 1 + (likely > own).sum(1), np.inf)
+    place = np.where((position >= 0) & (own[:, 0] > 0), (likely >= own).sum(1), np.inf)
     found = {}
     for split in SPLITS:
         places = (

@@ -159,7 +159,10 @@ def first_visits(queries: Queries, rows: Ints, crowd: Snapshot) -> Floats:
 
 
 def best(share: Dense, count: int) -> Ints:
-    """Slots row * P + column of the `count` greatest of each row that are not 0."""
+    """Slots row * P + column of the `count` greatest of each row that are not 0.
+
+    Which of equals depends on the row alone.
+    """
     count = min(count, share.shape[1])
     if count == 0:
         return np.zeros(0, np.int64)

@@ -5,7 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from refinepoi.core.spec import Count, NonNegative, Positive, Share, Spec
-from refinepoi.evidence.names import SOURCES, counter_names
+from refinepoi.evidence.names import SOURCES, TIMED_SOURCES, counter_names
 
 
 class PoolSpec(Spec):
@@ -72,6 +72,9 @@ class EvidenceSpec(Spec):
         wrong = sorted((self.discovery.weights.known.keys() | self.discovery.weights.hidden.keys()) - set(SOURCES))
         if wrong:
             raise ValueError(f"discovery.weights: no source named {', '.join(wrong)}; there are {', '.join(SOURCES)}")
+        timed = sorted(self.discovery.weights.hidden.keys() & set(TIMED_SOURCES))
+        if timed:
+            raise ValueError(f"discovery.weights.hidden: {', '.join(timed)} need the target's time; take them out")
         return self
 
     @property

@@ -26,6 +26,7 @@ def test_default_is_valid() -> None:
         ({"order": {"known": {"user_cuont": 1.0}, "hidden": {}}}, "no counter named user_cuont"),
         ({"decay_days": (7.0,)}, "user_decay_30d"),  # the order still names it
         ({"discovery": discovery(weights={"known": {"new_nera": 1.0}, "hidden": {}})}, "no source named new_nera"),
+        ({"discovery": discovery(weights={"known": {}, "hidden": {"new_category": 1.0}})}, "new_category need"),
         ({"history": "some"}, "train_prefix"),
         ({"candidates": 0}, "greater than or equal to 1"),
         ({"decay_days": (-7.0,)}, "greater than 0"),
