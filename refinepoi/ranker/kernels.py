@@ -25,19 +25,19 @@ WEIGHTS = "kernels.safetensors"
 
 @dataclass(frozen=True)
 class Kernels:
-    """network: float32, None where there was nothing to fit on."""
+    """networks: float32, none where there was nothing to fit on."""
 
     spec: DeepSetsKernels
-    network: "DeepSets | None"
+    networks: "tuple[DeepSets, ...]"
 
     def scores(self, history: History, evidence: Evidence, queries: Ints) -> Floats:
         """[n, C] probability of each candidate among the places visited, 0 where it was not."""
         from refinepoi.ranker.network import chances, restored
 
         candidates = evidence.candidates[queries]
-        if self.network is None:
+        if not self.networks:
             return np.zeros(candidates.shape)
-        exact = restored(self.spec, self.network.state_dict()).double()
+        exact = [restored(self.spec, network.state_dict()).double() for network in self.networks]
         return chances(exact, history, queries, candidates, self.spec.visits)
 
     def join(self, history: History, evidence: Evidence) -> Evidence:
@@ -48,9 +48,10 @@ class Kernels:
         """What `load` is to be told."""
         from safetensors.torch import save_file
 
-        if self.network is not None:
-            save_file(self.network.state_dict(), folder / WEIGHTS)
-        return self.spec.model_dump(mode="json") | {"fitted": self.network is not None}
+        weights = {f"{n}.{name}": w for n, one in enumerate(self.networks) for name, w in one.state_dict().items()}
+        if weights:
+            save_file(weights, folder / WEIGHTS)
+        return self.spec.model_dump(mode="json") | {"fitted": len(self.networks)}
 
     @classmethod
     def load(cls, folder: Path, facts: dict[str, Any]) -> Self:
@@ -59,7 +60,12 @@ class Kernels:
         from refinepoi.ranker.network import restored
 
         spec = DeepSetsKernels.model_validate({name: facts[name] for name in DeepSetsKernels.model_fields})
-        return cls(spec, restored(spec, load_file(folder / WEIGHTS)) if facts["fitted"] else None)
+        weights = load_file(folder / WEIGHTS) if facts["fitted"] else {}
+        own = [
+            {k.partition(".")[2]: w for k, w in weights.items() if k.startswith(f"{n}.")}
+            for n in range(facts["fitted"])
+        ]
+        return cls(spec, tuple(restored(spec, one) for one in own))
 
 
 def learn(

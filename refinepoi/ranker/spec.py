@@ -53,6 +53,7 @@ class DeepSetsKernels(Spec):
     width: Count = Field(description="of the hidden layers")
     kernels: Count = Field(description="weights of each pair of query and visit")
     category_width: Count = Field(description="of what is learned of each category")
+    networks: Count = Field(description="fitted side by side from other beginnings, their probabilities averaged")
     samples: Samples
     epochs: Count
     batch_size: Count = Field(description="queries")
