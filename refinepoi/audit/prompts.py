@@ -1,7 +1,8 @@
 """Leak tests of evidence and prompts: nothing at or after a query's target, nor its hidden time, may reach either.
 
-Held-out queries are asked together, since nobody sees another's held-out visits. A training query's target is a
-training visit that later queries do see: those are asked one at a time.
+Held-out queries of a split are asked together, since nobody sees another's held-out visits; test beside validation,
+whose answers may teach a ranker of test. A training query's target is a training visit that later queries do see:
+those are asked one at a time.
 """
 
 from dataclasses import replace
@@ -59,9 +60,11 @@ def prompt_findings(
     moved = told = asked = 0
     held_out = held_out_queries(trajectories, rng)
     early = rng.permutation(trajectories.query_rows("train"))[:TRAINED]
-    groups = [(held_out, early), *training_queries(trajectories, rng)]
-    for number, (queries, others) in enumerate(groups):
-        told_of = of_training if number else of_held_out
+    split = trajectories.queries["split"].to_numpy()
+    validation, test = held_out[split[held_out] == 1], held_out[split[held_out] == 2]
+    groups = [(validation, early), (test, np.union1d(early, validation)), *training_queries(trajectories, rng)]
+    for queries, others in groups:
+        told_of = of_held_out if split[queries].any() else of_training
         counted, written = changes(trajectories, evidence, ranker, prompt, semantic_ids, queries, others, told_of)
         moved, told, asked = moved + counted, told + written, asked + len(queries)
     times = ", their times" if evidence.target_time == "hidden" else ""

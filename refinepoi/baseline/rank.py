@@ -14,11 +14,10 @@ import polars as pl
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.predictions import RANKS, TABLE, Predictions
 from refinepoi.artifacts.trajectories import SPLITS, Trajectories
-from refinepoi.baseline.spec import LogitSpec
+from refinepoi.baseline.spec import TREES, TREES_REFIT, LogitSpec, Trees
 from refinepoi.ranker import trees
 from refinepoi.ranker.crossfit import folds_by_user, newest, taught_by
 from refinepoi.ranker.logit import Floats, Ints, Logit, fit
-from refinepoi.ranker.spec import BoostingSpec
 from refinepoi.ranking import expected_rank
 
 
@@ -107,12 +106,22 @@ def add_logit(board: Board, method: str, spec: LogitSpec, folds: int, seed: int)
     return model
 
 
-def add_trees(board: Board, method: str, spec: BoostingSpec, threads: int) -> trees.Trees:
-    """Fit on training queries, rank validation and test."""
+def add_trees(board: Board, spec: Trees, threads: int) -> dict[str, trees.Trees]:
+    """Fit on training queries, rank validation and test; with `refit` a row more, test by a fit on validation too."""
     train, validation, test = (board.trajectories.query_rows(split) for split in SPLITS)
-    taught = taught_by(board.trajectories, spec.samples, spec.ends)(train)
-    model = trees.fit(spec, board.evidence, taught, board.position[taught], threads)
+    choose = taught_by(board.trajectories, spec.samples, spec.ends)
+
+    def fitted(queries: Ints) -> trees.Trees:
+        taught = choose(queries)
+        return trees.fit(spec, board.evidence, taught, board.position[taught], threads)
+
     rows = np.concatenate([validation, test])
-    board.add(method, rows, model.scores(board.evidence, rows), counts=False)
-    board.texts[method] = model.text
-    return model
+    models = {TREES: fitted(train)}
+    scores = models[TREES].scores(board.evidence, rows)
+    board.add(TREES, rows, scores, counts=False)
+    if spec.refit:
+        models[TREES_REFIT] = fitted(np.concatenate([train, validation]))
+        scores[len(validation) :] = models[TREES_REFIT].scores(board.evidence, test)
+        board.add(TREES_REFIT, rows, scores, counts=False)
+    board.texts |= {method: model.text for method, model in models.items()}
+    return models

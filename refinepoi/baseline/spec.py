@@ -9,7 +9,7 @@ from refinepoi.ranker.spec import BoostingSpec
 
 COUNTING = ("popularity", "user_frequency", "user_markov", "hour_frequency")
 
-TREES = "trees"
+TREES, TREES_REFIT = "trees", "trees_refit"
 RANKER = "ranker"
 """The order that prompts show, where a ranker made one (`pipeline.Pipeline.ranked`)."""
 
@@ -31,6 +31,7 @@ class Trees(BoostingSpec):
     """LightGBM's lambdarank, fitted on training queries."""
 
     kind: Literal["lightgbm"]
+    refit: bool = Field(description="one more row, `trees_refit`: test by a fit on training and validation")
 
 
 class BaselineSpec(Spec):
@@ -44,7 +45,7 @@ class BaselineSpec(Spec):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        twice = sorted(set(self.logits) & {*COUNTING, TREES, RANKER})
+        twice = sorted(set(self.logits) & {*COUNTING, TREES, TREES_REFIT, RANKER})
         if twice:
             raise ValueError(f"logits: {', '.join(twice)} is the name of another ranker; rename it")
         return self

@@ -8,7 +8,7 @@ from refinepoi.baseline.spec import BaselineSpec
 from refinepoi.core.stage import Artifact, Context, stage
 
 
-@stage(version=2, makes=Predictions, name="rank_by_counting")
+@stage(version=3, makes=Predictions, name="rank_by_counting")
 def rank_by_counting(
     context: Context, spec: BaselineSpec, evidence: Artifact[Evidence], trajectories: Artifact[Trajectories]
 ) -> None:

@@ -35,12 +35,13 @@ def rank_all(
         if needs_time and hidden:
             board.facts[method] = {"left_out": "needs the target's time, which the evidence hides"}
         elif spec.trees.kind != "off" and method == TREES:
-            trees = add_trees(board, TREES, spec.trees, threads)
-            board.facts[method] = {
-                "ranks_over": FITTED,
-                "fitted_on": {"split": "train", "newest_samples": spec.trees.samples, "ends": spec.trees.ends},
-                "gains": trees.gains(),
-            }
+            for name, trees in add_trees(board, spec.trees, threads).items():
+                split = "train" if name == TREES else "train and validation; validation ranked as by trees"
+                board.facts[name] = {
+                    "ranks_over": FITTED,
+                    "fitted_on": {"split": split, "newest_samples": spec.trees.samples, "ends": spec.trees.ends},
+                    "gains": trees.gains(),
+                }
         elif method in spec.logits:
             logit = spec.logits[method]
             model = add_logit(board, method, logit, spec.folds, spec.seed)

@@ -146,11 +146,14 @@ def _score_split(
         strata = {name: _score_stratum(samples, stratum) for name, stratum in found.items()}
     judged = "policy" if "policy" in methods else list(methods)[-1]  # of baselines alone the fullest
     others = [name for name in spec.against if name in methods and name != judged]
+    paired = samples.paired(judged, others)
+    if "ranker" in others:  # the order that the prompts show
+        paired |= samples.paired("ranker", [name for name in others if name not in ("ranker", "warm_start")])
     reasoning = {name: figures for name, method in methods.items() if (figures := reasoning_figures(method, rows))}
     return {
         "samples": len(rows),
         "methods": table,
-        "paired": samples.paired(judged, others),
+        "paired": paired,
         "bounds": bounds(position),
         **({"reasoning": reasoning} if reasoning else {}),
         "strata": strata,

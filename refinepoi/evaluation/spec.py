@@ -55,7 +55,9 @@ class ScoringSpec(Spec):
     confidence: float = Field(gt=0, lt=1, description=".95: intervals from the 2.5 % to the 97.5 % quantile")
     unit: Literal["sample", "user"] = Field(description="what the bootstrap draws; user: all samples of one together")
     seed: int = Field(ge=0)
-    against: tuple[str, ...] = Field(description="methods the policy is compared with, sample by sample")
+    against: tuple[str, ...] = Field(
+        description="methods the policy, and the ranker if named, is compared with by sample"
+    )
     strata: StrataSpec
 
 

@@ -25,7 +25,7 @@ def predict(
     decode_prompts(context, spec, policy.load(), prompts.load(), semantic_ids.load()).save(context.folder)
 
 
-@stage(version=1, makes=Metrics, name="score")
+@stage(version=2, makes=Metrics, name="score")
 def score(
     context: Context,
     spec: ScoringSpec,
@@ -41,7 +41,7 @@ def score(
     Metrics(score_all(methods, trajectories.load(), evidence.load(), spec)).save(context.folder)
 
 
-@stage(version=1, makes=Metrics, name="score_baselines")
+@stage(version=2, makes=Metrics, name="score_baselines")
 def score_baselines(
     context: Context,
     spec: ScoringSpec,

@@ -1,12 +1,13 @@
 """Scores for every query, none by a model that saw the query's own answer.
 
-Validation and test queries are scored by a fit on training queries alone. A training query is scored by a fit on the
-users of the other folds: by user, because a later query of the same user carries the earlier one's target in its
-counters, and because neighbouring queries of one trajectory are near copies. No column names a user, so such scores are
-distributed as those of validation.
+Validation queries are scored by a fit on training queries alone, test queries by the same or (`refit`) by a fit on
+training and validation. A training query is scored by a fit on the users of the other folds: by user, because a later
+query of the same user carries the earlier one's target in its counters, and because neighbouring queries of one
+trajectory are near copies. No column names a user, so such scores are distributed as those of validation.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -30,6 +31,30 @@ class Model(Protocol):
 M = TypeVar("M", bound=Model)
 
 
+@dataclass(frozen=True)
+class Plan:
+    """
+    part: [Q] fold of the user of each training query (`train`), then one number for validation and one for test.
+    rounds: of each fit the parts that teach it and the parts that it is asked, each asked once; the last is kept.
+    """
+
+    part: Ints
+    train: frozenset[int]
+    rounds: tuple[tuple[frozenset[int], frozenset[int]], ...]
+
+    def queries(self, parts: Iterable[int]) -> Ints:
+        """In the order of time."""
+        return np.flatnonzero(np.isin(self.part, list(parts)))
+
+
+def plan(trajectories: Trajectories, folds: int, seed: int, refit: bool) -> Plan:
+    split = trajectories.queries["split"].to_numpy()
+    part = np.where(split == 0, folds_by_user(trajectories, folds, seed), folds + split.astype(np.int64) - 1)
+    train, validation, test = frozenset(range(folds)), frozenset([folds]), frozenset([folds + 1])
+    held = [(train, validation), (train | validation, test)] if refit else [(train, validation | test)]
+    return Plan(part, train, (*((train - {fold}, frozenset([fold])) for fold in range(folds)), *held))
+
+
 def folds_by_user(trajectories: Trajectories, folds: int, seed: int) -> Ints:
     """Fold of each query, [Q]: all queries of a user in one."""
     users = trajectories.queries["user"].to_numpy()
@@ -42,7 +67,7 @@ def newest(queries: Ints, samples: int) -> Ints:
 
 
 def taught_by(trajectories: Trajectories, samples: int, ends: bool) -> Callable[[Ints], Ints]:
-    """Which of some training queries a fit reads: the newest, and with `ends` the last one of every trajectory."""
+    """Which of the queries that may teach it a fit reads: the newest, with `ends` the last of every trajectory too."""
     trajectory = trajectories.queries["trajectory"].to_numpy()
 
     def choose(queries: Ints) -> Ints:
@@ -60,27 +85,23 @@ def cross_fit(
     views: Callable[[int], Evidence],
     trajectories: Trajectories,
     choose: Callable[[Ints], Ints],
-    folds: int,
-    seed: int,
+    plan: Plan,
     progress: Callable[[list[int]], Iterable[int]] = iter,
 ) -> tuple[Floats, M]:
     """
-    [Q, C] scores, and the model of all training queries.
+    [Q, C] scores, and the model of the last round.
 
-    fit: (evidence, query numbers, positions of their targets) -> model. views: the evidence for the fit without a fold,
-    the same where no counter of it was fitted; that of number `folds` leaves out none. choose: as `taught_by`.
+    fit: (evidence, query numbers, positions of their targets) -> model. views: the evidence for each round, the same
+    where no counter of it was fitted. choose: as `taught_by`.
     """
-    fold = folds_by_user(trajectories, folds, seed)
-    train = trajectories.query_rows("train")
-    rest = np.setdiff1d(np.arange(trajectories.queries.height), train)
     targets = trajectories.queries["target"].to_numpy()
     scores: Floats | None = None
-    for number in progress([*range(folds), folds]):
+    for number in progress(list(range(len(plan.rounds)))):
         evidence = views(number)
         position = evidence.position(targets)
         scores = np.zeros(evidence.candidates.shape) if scores is None else scores
-        taught = choose(train[fold[train] != number])  # no query is of fold `folds`
-        asked = train[fold[train] == number] if number < folds else rest
+        taught, asked = (plan.queries(parts) for parts in plan.rounds[number])
+        taught = choose(taught)
         model = fit(evidence, taught, position[taught])
         scores[asked] = model.scores(evidence, asked)
     assert scores is not None

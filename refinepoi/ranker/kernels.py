@@ -12,7 +12,7 @@ import numpy.typing as npt
 from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.history import History
 from refinepoi.artifacts.trajectories import Trajectories
-from refinepoi.ranker.crossfit import folds_by_user, newest
+from refinepoi.ranker.crossfit import Plan, newest
 from refinepoi.ranker.spec import KERNELS, DeepSetsKernels
 
 if TYPE_CHECKING:
@@ -25,19 +25,19 @@ WEIGHTS = "kernels.safetensors"
 
 @dataclass(frozen=True)
 class Kernels:
-    """network: float32, None where there was nothing to fit on."""
+    """networks: float32, none where there was nothing to fit on."""
 
     spec: DeepSetsKernels
-    network: "DeepSets | None"
+    networks: "tuple[DeepSets, ...]"
 
     def scores(self, history: History, evidence: Evidence, queries: Ints) -> Floats:
         """[n, C] probability of each candidate among the places visited, 0 where it was not."""
         from refinepoi.ranker.network import chances, restored
 
         candidates = evidence.candidates[queries]
-        if self.network is None:
+        if not self.networks:
             return np.zeros(candidates.shape)
-        exact = restored(self.spec, self.network.state_dict()).double()
+        exact = [restored(self.spec, network.state_dict()).double() for network in self.networks]
         return chances(exact, history, queries, candidates, self.spec.visits)
 
     def join(self, history: History, evidence: Evidence) -> Evidence:
@@ -48,9 +48,10 @@ class Kernels:
         """What `load` is to be told."""
         from safetensors.torch import save_file
 
-        if self.network is not None:
-            save_file(self.network.state_dict(), folder / WEIGHTS)
-        return self.spec.model_dump(mode="json") | {"fitted": self.network is not None}
+        weights = {f"{n}.{name}": w for n, one in enumerate(self.networks) for name, w in one.state_dict().items()}
+        if weights:
+            save_file(weights, folder / WEIGHTS)
+        return self.spec.model_dump(mode="json") | {"fitted": len(self.networks)}
 
     @classmethod
     def load(cls, folder: Path, facts: dict[str, Any]) -> Self:
@@ -59,44 +60,51 @@ class Kernels:
         from refinepoi.ranker.network import restored
 
         spec = DeepSetsKernels.model_validate({name: facts[name] for name in DeepSetsKernels.model_fields})
-        return cls(spec, restored(spec, load_file(folder / WEIGHTS)) if facts["fitted"] else None)
+        weights = load_file(folder / WEIGHTS) if facts["fitted"] else {}
+        own = [
+            {k.partition(".")[2]: w for k, w in weights.items() if k.startswith(f"{n}.")}
+            for n in range(facts["fitted"])
+        ]
+        return cls(spec, tuple(restored(spec, one) for one in own))
 
 
 def learn(
     spec: DeepSetsKernels,
     evidence: Evidence,
     trajectories: Trajectories,
-    folds: int,
-    seed: int,
+    plan: Plan,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> tuple[list[Floats], Kernels]:
     """
-    [Q, C] scores for the trees without each fold, and last for those of all; and the fit of all training queries.
+    [Q, C] scores for the trees of each round, and the fit on all that teaches the last.
 
-    Trees that score a fold must not know its answers, so no kernels that they read may know them either: those beside
-    fold k have seen neither k nor the fold they score. Queries that the trees in question never read have zeros.
+    Trees must not know the answers they are asked for, so no kernels that they read may know them either. What a round
+    asks is scored by kernels that are taught by the round's own teachers; each part of the teachers by kernels that are
+    taught by the other folds of training among them. Queries that the trees of a round never read have zeros.
     """
     from refinepoi.ranker.network import fit
 
     history, target = History.of(trajectories, evidence), trajectories.queries["target"].to_numpy().astype(np.int64)
-    train, fold = trajectories.query_rows("train"), folds_by_user(trajectories, folds, seed)
-    rest = np.setdiff1d(np.arange(trajectories.queries.height), train)
-    scores = [np.zeros(evidence.candidates.shape, np.float32) for _ in range(folds + 1)]
-    unseen = [{j, k} for k in range(folds) for j in range(k + 1)] + [set[int]()]
-    ticks = iter(progress(range(len(unseen) * spec.epochs)))
-    for left_out in unseen:
-        taught = newest(train[~np.isin(fold[train], list(left_out))], spec.samples)
+    wanted: dict[frozenset[int], dict[int, list[int]]] = {}  # taught by -> part that it scores -> for which rounds
+    for number, (taught, asked) in enumerate(plan.rounds):
+        for part in asked | taught:
+            known = taught if part in asked else (taught & plan.train) - {part}
+            wanted.setdefault(known, {}).setdefault(part, []).append(number)
+    scores = [np.zeros(evidence.candidates.shape, np.float32) for _ in plan.rounds]
+    fitted: dict[frozenset[int], Kernels] = {}
+    ticks = iter(progress(range(len(wanted) * spec.epochs)))
+    for known, parts in wanted.items():
+        queries = newest(plan.queries(known), spec.samples)
         epochs = (step % spec.epochs for step in islice(ticks, spec.epochs))
-        kernels = Kernels(spec, fit(spec, history, taught, target[taught], epochs))
-        for j in left_out:
-            asked = train[fold[train] == j]
-            found = kernels.scores(history, evidence, asked)
-            for number in (left_out - {j}) or {j, folds}:
-                scores[number][asked] = found
-    scores[folds][rest] = kernels.scores(history, evidence, rest)
+        fitted[known] = Kernels(spec, fit(spec, history, queries, target[queries], epochs))
+        for part, rounds in parts.items():
+            queries = plan.queries([part])
+            found = fitted[known].scores(history, evidence, queries)
+            for number in rounds:
+                scores[number][queries] = found
     for _ in ticks:  # where there was nothing to fit on
         pass
-    return scores, kernels
+    return scores, fitted[plan.rounds[-1][0]]
 
 
 def joined(evidence: Evidence, scores: Floats) -> Evidence:

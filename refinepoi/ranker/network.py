@@ -8,7 +8,7 @@ distribution over the places visited; it is fitted by the likelihood of those ta
 Fitted in float32; scored in float64, where which queries are scored together moves no digit that is kept.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -72,20 +72,21 @@ def fit(
     queries: Ints,
     targets: Ints,
     epochs: Iterable[int],
-) -> DeepSets | None:
+) -> tuple[DeepSets, ...]:
     """
     queries, targets: [n] numbers of training queries and their POIs. epochs: their numbers, `spec.epochs` of them.
-    None where no query is a return.
+    `spec.networks` that differ in what they begin with, fitted side by side, since the facts of a batch take as long as
+    a network; none where no query is a return.
     """
     taught = _returns(spec, history, queries, targets)
     if not taught.any():
-        return None
+        return ()
     queries, targets = queries[taught], targets[taught]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(spec.seed)
-        network = DeepSets(spec, int(history.category.max()) + 2)
+    seeds = [spec.seed, *generator(spec.seed, "networks").integers(2**31, size=spec.networks - 1).tolist()]
+    networks = tuple(_fresh(spec, seed, int(history.category.max()) + 2) for seed in seeds)
+    parameters = [weights for network in networks for weights in network.parameters()]
     steps = spec.epochs * -(-len(queries) // spec.batch_size) + 1
-    optimizer = torch.optim.AdamW(network.parameters(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
+    optimizer = torch.optim.AdamW(parameters, lr=spec.learning_rate, weight_decay=spec.weight_decay)
     warm_up = max(WARM_UP, 2 / steps)  # a phase of one step divides by zero
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, spec.learning_rate, total_steps=steps, pct_start=warm_up)
     for epoch in epochs:
@@ -93,19 +94,26 @@ def fit(
         for begin in range(0, len(queries), spec.batch_size):
             rows = order[begin : begin + spec.batch_size]
             pairs = pair(history, queries[rows], spec.visits)
-            loss = -network(pairs)[torch.from_numpy(pairs.group_of(targets[rows]))].mean()
+            wanted = torch.from_numpy(pairs.group_of(targets[rows]))
             optimizer.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            for network in networks:
+                (-network(pairs)[wanted].mean()).backward()
+                nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()
-    return network.eval().requires_grad_(False)
+    return tuple(network.eval().requires_grad_(False) for network in networks)
+
+
+def _fresh(spec: DeepSetsKernels, seed: int, categories: int) -> DeepSets:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return DeepSets(spec, categories)
 
 
 def chances(
-    network: DeepSets, history: History, queries: Ints, candidates: npt.NDArray[np.int32], visits: int
+    networks: Sequence[DeepSets], history: History, queries: Ints, candidates: npt.NDArray[np.int32], visits: int
 ) -> npt.NDArray[np.float64]:
-    """[n, C] probability of each candidate, 0 where it was not visited. network: float64."""
+    """[n, C] mean probability of each candidate, 0 where it was not visited. networks: one or more, float64."""
     found = np.zeros(candidates.shape)
     with torch.no_grad():
         for begin in range(0, len(queries), CHUNK):
@@ -113,7 +121,7 @@ def chances(
             pairs = pair(history, queries[part], visits)
             if not len(pairs.query):
                 continue
-            likely = np.append(np.exp(network(pairs).numpy()), 0.0)
+            likely = np.append(np.mean([np.exp(network(pairs).numpy()) for network in networks], 0), 0.0)
             found[part] = np.stack([likely[pairs.group_of(column)] for column in candidates[part].T], 1)
     return found
 

@@ -9,7 +9,7 @@ from refinepoi.artifacts.evidence import Evidence
 from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.core.errors import UserError
 from refinepoi.ranker import logit, trees
-from refinepoi.ranker.crossfit import Ints, cross_fit, taught_by
+from refinepoi.ranker.crossfit import Ints, cross_fit, plan, taught_by
 from refinepoi.ranker.kernels import joined, learn
 from refinepoi.ranker.order import favour, reorder
 from refinepoi.ranker.serve import FittedRanker
@@ -24,23 +24,24 @@ def rank(
     threads: int,
     progress: Callable[[Iterable[int]], Iterable[int]] = iter,
 ) -> tuple[Evidence, FittedRanker]:
-    """The evidence in the ranker's order, and the model of all training queries."""
+    """The evidence in the ranker's order, and the model that test queries are ranked by."""
+    rounds = plan(trajectories, spec.folds, spec.seed, spec.refit)
     choose = taught_by(trajectories, spec.samples, isinstance(spec, TreesRanker) and spec.ends)
     scored, learned = None, None
     if isinstance(spec, TreesRanker) and spec.kernels.kind != "off":
-        scored, learned = learn(spec.kernels, evidence, trajectories, spec.folds, spec.seed, progress)
+        scored, learned = learn(spec.kernels, evidence, trajectories, rounds, progress)
 
     def views(number: int) -> Evidence:
         return evidence if scored is None else joined(evidence, scored[number])
 
     fit = fitter(spec, evidence, threads)
-    scores, model = cross_fit(fit, views, trajectories, choose, spec.folds, spec.seed, progress)
+    scores, model = cross_fit(fit, views, trajectories, choose, rounds, progress)
     facts = {"settings": spec.model_dump(mode="json"), "training": "cross-fitted by user"}
     if isinstance(model, trees.Trees):
         facts["gains"] = model.gains()
     fitted = FittedRanker(model, spec.temperature, spec.kept, spec.discovery_prior, learned)
     scores = favour(evidence, scores, spec.temperature, spec.discovery_prior)
-    return reorder(views(spec.folds), scores, spec.temperature, spec.kept, facts), fitted
+    return reorder(views(len(rounds.rounds) - 1), scores, spec.temperature, spec.kept, facts), fitted
 
 
 def fitter(

@@ -22,7 +22,7 @@ FILE, TEXT = "ranker.json", "trees.txt"
 
 @dataclass(frozen=True)
 class FittedRanker:
-    """The model of all training queries, and how its scores become evidence."""
+    """The model of the last round (`crossfit.plan`), and how its scores become evidence."""
 
     model: Trees | Logit
     temperature: float
@@ -31,7 +31,7 @@ class FittedRanker:
     kernels: Kernels | None
 
     def order(self, evidence: Evidence, history: History) -> Evidence:
-        """As `rank` orders validation and test queries. history: what the queries see."""
+        """As `rank` orders test queries. history: what the queries see."""
         if self.kernels is not None:
             evidence = self.kernels.join(history, evidence)
         scores = self.model.scores(evidence, np.arange(len(evidence.candidates)))

@@ -6,8 +6,15 @@ from pydantic import Field
 
 from refinepoi.core.spec import Count, NonNegative, Positive, Spec
 
-Samples = Annotated[int, Field(ge=1, description="fitted on so many newest training queries")]
+Samples = Annotated[int, Field(ge=1, description="fitted on so many newest queries of those that may teach")]
 Folds = Annotated[int, Field(ge=2, description="training queries are scored by a fit on the users of the other folds")]
+Refit = Annotated[
+    bool,
+    Field(
+        description="test queries, and people who ask later, are ranked by a fit on training and validation queries; "
+        "validation itself by the fit on training alone, as without"
+    ),
+]
 Temperature = Annotated[float, Field(gt=0, description="score / temperature is the logarithm of a probability")]
 Prior = Annotated[float, Field(gt=0, description="odds of a place never visited are multiplied by this")]
 Kept = Annotated[int, Field(ge=1, description="candidates of a query that are kept, best first")]
@@ -46,6 +53,7 @@ class DeepSetsKernels(Spec):
     width: Count = Field(description="of the hidden layers")
     kernels: Count = Field(description="weights of each pair of query and visit")
     category_width: Count = Field(description="of what is learned of each category")
+    networks: Count = Field(description="fitted side by side from other beginnings, their probabilities averaged")
     samples: Samples
     epochs: Count
     batch_size: Count = Field(description="queries")
@@ -64,6 +72,7 @@ class TreesRanker(BoostingSpec):
     kind: Literal["trees"]
     kernels: Annotated[NoKernels | DeepSetsKernels, Field(discriminator="kind")]
     folds: Folds
+    refit: Refit
     temperature: Temperature
     kept: Kept
     discovery_prior: Prior
@@ -77,6 +86,7 @@ class LogitRanker(Spec):
     samples: Samples
     l2: Positive
     folds: Folds
+    refit: Refit
     temperature: Temperature
     kept: Kept
     discovery_prior: Prior

@@ -6,14 +6,14 @@ from refinepoi.core.stage import Artifact, Context, stage
 from refinepoi.ranker.spec import LogitRanker, TreesRanker
 
 
-@stage(version=2, makes=Evidence, name="rank_candidates")
+@stage(version=3, makes=Evidence, name="rank_candidates")
 def rank_candidates(
     context: Context,
     spec: TreesRanker | LogitRanker,
     evidence: Artifact[Evidence],
     trajectories: Artifact[Trajectories],
 ) -> None:
-    """Beside the evidence, the model of all training queries (`serve.py`)."""
+    """Beside the evidence, the model that ranked test queries (`serve.py`)."""
     from refinepoi.ranker.rank import quality, rank
 
     visits = trajectories.load()

@@ -30,6 +30,7 @@ from refinepoi.core.store import Store
 from refinepoi.dataset.stage import trajectories_of
 from refinepoi.encoder import stage as encoder_stage
 from refinepoi.launching.composition import check
+from refinepoi.ranker.crossfit import plan
 
 HOUR = 3600
 
@@ -175,7 +176,7 @@ def test_evidence_and_prompts_that_know_the_target_are_found(
 def test_a_ranker_that_saw_the_answers_is_found(
     city: Any, visits: Trajectories, ids: SemanticIds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ["ranker=trees", "ranker.rounds=5", "ranker.folds=2", "prompt.counters=[ranker_score]"]
+    words = ["ranker=trees", "ranker.rounds=5", "ranker.folds=2", "ranker.refit=true", "prompt.counters=[ranker_score]"]
     experiment = check(words, multirun=False).jobs[0].experiment
     specs = city.evidence, experiment.ranker, experiment.prompt
     assert set(status(prompt_findings(visits, *specs, ids)).values()) == {"passed"}
@@ -188,6 +189,22 @@ def test_a_ranker_that_saw_the_answers_is_found(
 
     monkeypatch.setattr(prompts, "rank", overfitted)
     assert set(status(prompt_findings(visits, *specs, ids)).values()) == {"failed"}
+
+
+def test_a_refitted_ranker_that_ranks_validation_too_is_found(
+    city: Any, visits: Trajectories, ids: SemanticIds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["ranker=logit", "ranker.folds=2", "ranker.refit=true", "prompt.counters=[ranker_score]"]
+    experiment = check(words, multirun=False).jobs[0].experiment
+
+    def greedy(*settings: Any) -> Any:
+        honest = plan(*settings)
+        (_, validation), (both, test) = honest.rounds[-2:]
+        return replace(honest, rounds=(*honest.rounds[:-2], (both, validation | test)))
+
+    monkeypatch.setattr("refinepoi.ranker.rank.plan", greedy)
+    findings = prompt_findings(visits, city.evidence, experiment.ranker, experiment.prompt, ids)
+    assert status(findings)["evidence is causal"] == "failed"
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

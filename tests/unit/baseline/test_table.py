@@ -131,6 +131,24 @@ def test_trees_learn_from_training_alone_and_leave_their_text() -> None:
     assert again.predictions().table.equals(board.predictions().table)
 
 
+def test_refitted_trees_rank_test_by_what_validation_taught_too() -> None:
+    """In training the counter of the target tells nothing, in validation it does."""
+    draw = np.random.default_rng(1)
+    counters = draw.gamma(1.0, 1.0, (200, 5, 4))
+    counters[:, 4] = 0
+    best = [(1, 2, 3, 6)[int(row[:4, 0].argmax())] for row in counters]
+    any_place = draw.choice([1, 2, 3, 6], 80).tolist()
+    users, splits = [q % 10 for q in range(200)], [0] * 80 + [1] * 80 + [2] * 40
+    trees = option("baseline", "trees/lightgbm") | {"rounds": 20, "leaves": 4, "min_leaf": 5, "seed": 0}
+    asked = spec(counting=(), logits={}, trees=trees | {"feature_fraction": 1.0, "refit": True})
+    found = evidence([[1, 2, 3, 6, -1]] * 200, list(counters))
+    board = fill_board(asked, found, trajectories([*any_place, *best[80:]], users, splits), threads=1)
+    assert list(board.texts) == ["trees", "trees_refit"]
+    plain, refitted = (np.array(ranks(board.predictions(), name)) for name in board.texts)
+    np.testing.assert_array_equal(refitted[:80], plain[:80])  # validation
+    assert (refitted[80:] == 1).mean() > 0.6 > 0.45 > (plain[80:] == 1).mean()
+
+
 def test_what_needs_the_time_is_left_out_where_it_is_hidden() -> None:
     found = rank_all(spec(), *many("hidden"))
     methods = ["popularity", "user_frequency", "user_markov", "d"]

@@ -140,6 +140,16 @@ def test_paired_difference_is_narrower_than_the_two_intervals(content: dict) -> 
     assert set(content["validation"]["paired"]) == set(content["paired"])
 
 
+def test_the_ranker_is_held_against_its_peers_too() -> None:
+    policy, start = predictions(model=by_query(TEST)), predictions(model=by_query([2] * 8))
+    ranked, counted = predictions(ranker=by_query([1] * 8)), predictions(trees=by_query([2] * 8))
+    spec = SPEC.model_copy(update={"against": ("warm_start", "ranker", "trees", "counters_e")})
+    paired = score_all(gather(policy, start, ranked, counted), world(), evidence(11), spec)["paired"]
+    assert list(paired) == ["policy - warm_start", "policy - ranker", "policy - trees", "ranker - trees"]
+    assert paired["ranker - trees"]["MRR"]["difference"] == pytest.approx(0.5)
+    assert paired["ranker - trees"]["MRR"]["interval"] == pytest.approx([0.5, 0.5])
+
+
 def test_a_query_without_a_list_is_a_miss_and_is_told() -> None:
     policy = predictions(model={q: r for q, r in by_query(TEST).items() if q not in (3, 7)})  # two test answers lost
     table = score_all(gather(policy, policy, predictions(popularity={})), world(), evidence(11), SPEC)["methods"]

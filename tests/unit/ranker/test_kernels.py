@@ -15,7 +15,7 @@ from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.dataset.stage import trajectories_of
 from refinepoi.evidence.count import count
 from refinepoi.launching.composition import check
-from refinepoi.ranker.crossfit import folds_by_user
+from refinepoi.ranker.crossfit import folds_by_user, plan
 from refinepoi.ranker.kernels import WEIGHTS, Kernels, joined, learn
 from refinepoi.ranker.network import DeepSets, fit
 from refinepoi.ranker.pairs import pair
@@ -92,6 +92,22 @@ def test_same_bytes_every_time_and_the_same_score_in_any_company(
         np.testing.assert_array_equal(joined(replace(evidence, **only), scores).counters[0], together.counters[query])
 
 
+def test_networks_are_averaged_and_the_first_is_the_single_one(
+    visits: Trajectories, history: History, evidence: Evidence, tmp_path: Path
+) -> None:
+    train, target = visits.query_rows("train")[-150:], visits.queries["target"].to_numpy().astype(np.int64)
+    single, three = (fitted(history, train, target[train], networks=n) for n in (1, 3))
+    assert len(single.networks) == 1 and len(three.networks) == 3
+    weights = [network.state_dict()["read.weight"] for network in (*single.networks, *three.networks)]
+    np.testing.assert_array_equal(weights[0], weights[1])
+    assert (weights[1] != weights[2]).any() and (weights[2] != weights[3]).any()
+    held = visits.query_rows("validation")[:30]
+    each = [Kernels(single.spec, (network,)).scores(history, evidence, held) for network in three.networks]
+    np.testing.assert_allclose(three.scores(history, evidence, held), np.mean(each, 0), rtol=1e-12)
+    again = Kernels.load(tmp_path, three.save(tmp_path))
+    np.testing.assert_array_equal(again.scores(history, evidence, held), three.scores(history, evidence, held))
+
+
 def test_no_gradient_is_added_in_any_order(visits: Trajectories, history: History) -> None:
     """Brackets around an index are: several threads add to one row whenever they come to it."""
     queries = visits.query_rows("train")[-20:]
@@ -109,10 +125,38 @@ def test_nothing_to_learn_from_is_no_fault(
 ) -> None:
     train = visits.query_rows("train")[:20]
     kernels = fitted(history, train, np.full(20, visits.pois.height))  # nobody was ever there
-    assert kernels.network is None
+    assert not kernels.networks
     again = Kernels.load(tmp_path, kernels.save(tmp_path))
     ranked = again.join(history, evidence)
     assert ranked.names[-2:] == ("kernel_score", "kernel_lead") and (ranked.counters[:, :, -2:] == 0).all()
+
+
+def test_each_round_reads_kernels_that_are_taught_by_what_they_may_know(
+    visits: Trajectories, evidence: Evidence, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two folds, told apart by whom each fit is taught by: its score is the number of the fit."""
+    rounds = plan(visits, 2, 0, refit=True)
+    assert [(set(taught), set(asked)) for taught, asked in rounds.rounds] == [
+        ({1}, {0}), ({0}, {1}), ({0, 1}, {2}), ({0, 1, 2}, {3})
+    ]  # fmt: skip
+    fits: list[set[int]] = []
+
+    def named(spec: Any, history: Any, queries: np.ndarray, *rest: Any) -> tuple[DeepSets, ...]:
+        fits.append(set(rounds.part[queries].tolist()))
+        return ()
+
+    def number(self: Kernels, history: Any, evidence: Evidence, queries: np.ndarray) -> np.ndarray:
+        return np.full((len(queries), 24), len(fits) - 1.0)
+
+    monkeypatch.setattr("refinepoi.ranker.network.fit", named)
+    monkeypatch.setattr(Kernels, "scores", number)
+    scores, _ = learn(settings(samples=10**6), evidence, visits, rounds)
+    assert len(fits) == 5  # without a fold, without both, all of training, training and validation
+    found = [{part: fits[int(one[rounds.queries([part])][0, 0])] for part in range(4)} for one in scores]
+    assert found[0][0] == {1} and found[0][1] == set()
+    assert found[1][0] == set() and found[1][1] == {0}
+    assert found[2] | {3: None} == {0: {1}, 1: {0}, 2: {0, 1}, 3: None}
+    assert found[3] == {0: {1}, 1: {0}, 2: {0, 1}, 3: {0, 1, 2}}
 
 
 def test_trees_of_a_fold_read_no_kernels_that_know_its_answers(visits: Trajectories, evidence: Evidence) -> None:
@@ -131,7 +175,7 @@ def test_trees_of_a_fold_read_no_kernels_that_know_its_answers(visits: Trajector
         checkins=visits.checkins.with_columns(pl.Series("poi", poi, pl.Int32)),
         queries=visits.queries.with_columns(pl.Series("target", target, pl.Int32)),
     )
-    before, after = (learn(spec, evidence, data, 3, 0)[0] for data in (visits, other))
+    before, after = (learn(spec, evidence, data, plan(data, 3, 0, refit=True))[0] for data in (visits, other))
     own = int(fold[answer])
     np.testing.assert_array_equal(after[own][train], before[own][train])
     assert all((after[n][train] != before[n][train]).any() for n in range(3) if n != own)  # it does teach the others

@@ -94,16 +94,49 @@ def test_no_query_is_scored_by_a_model_that_saw_its_users_answers(
         assert not np.array_equal(after.counters[~train], before.counters[~train])  # they do teach the others
 
 
+def unmoved(kind: str, visits: Trajectories, held: np.ndarray) -> np.ndarray:
+    """Queries before or among `held` whose visible visits stay when the answers of all `held` are others."""
+    if kind != "kernels":
+        return np.arange(held[-1] + 1)
+    first = np.unique(visits.queries["user"].to_numpy()[held], return_index=True)[1]
+    return np.concatenate([np.arange(held[0]), held[first]])  # a later query sees the answer of an earlier one
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_answers_of_validation_and_test_teach_nobody(kind: str, visits: Trajectories, evidence: Evidence) -> None:
     held = np.flatnonzero(visits.queries["split"].to_numpy() > 0)
     before, after = (rank(settings(kind), evidence, data, 1)[0] for data in (visits, other_targets(visits, held)))
-    same = np.arange(len(before.candidates))
-    if kind == "kernels":  # a later query sees the answer of an earlier one as a visit
-        first = np.unique(visits.queries["user"].to_numpy()[held], return_index=True)[1]
-        same = np.concatenate([visits.query_rows("train"), held[first]])
+    same = unmoved(kind, visits, held)
     np.testing.assert_array_equal(after.counters[same], before.counters[same])
     np.testing.assert_array_equal(after.candidates[same], before.candidates[same])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_refitted_answers_of_validation_teach_the_ranks_of_test_and_no_others(
+    kind: str, visits: Trajectories, evidence: Evidence, tmp_path: Path
+) -> None:
+    plain, spec = rank(settings(kind), evidence, visits, 1)[0], settings(kind, refit=True)
+    validation, test = visits.query_rows("validation"), visits.query_rows("test")
+    before, fitted = rank(spec, evidence, visits, 1)
+    earlier = np.concatenate([visits.query_rows("train"), validation])
+    for name in ("candidates", "counters"):  # training and validation are ranked as without
+        np.testing.assert_array_equal(getattr(before, name)[earlier], getattr(plain, name)[earlier])
+    assert not np.array_equal(before.counters[test], plain.counters[test])
+    fitted.save(tmp_path)  # people who ask later get the fit of test
+    served = FittedRanker.load(tmp_path).order(evidence, History.of(visits, evidence))
+    np.testing.assert_array_equal(served.counters[test], before.counters[test])
+    for changed in (validation, test):
+        after, other = rank(spec, evidence, other_targets(visits, changed), 1)
+        same = unmoved(kind, visits, changed)
+        np.testing.assert_array_equal(after.counters[same], before.counters[same])
+        np.testing.assert_array_equal(after.candidates[same], before.candidates[same])
+        taught = (tmp_path / str(len(changed)), tmp_path / "all")
+        for folder, one in zip(taught, (other, fitted), strict=True):
+            folder.mkdir(exist_ok=True)
+            one.save(folder)
+        files = {path.name for path in taught[1].iterdir()}
+        moved = {name for name in files if len({(folder / name).read_bytes() for folder in taught}) > 1}
+        assert moved == (files - ({"ranker.json"} if kind != "logit" else set()) if changed is validation else set())
 
 
 @pytest.mark.parametrize("kind", KINDS)
