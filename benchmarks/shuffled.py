@@ -72,7 +72,7 @@ def main() -> None:
         above = (row["Acc@10"] - chance["Acc@10"]) / np.sqrt(2 * share * (1 - share) / samples)
         found[name] = {k: row[k] for k in ("Acc@1", "Acc@10", "MRR")} | {"errors_above": float(above)}
         values = "   ".join(f"{value:.3f}" for value in list(found[name].values())[:3])
-        print(f"{name:>20} {values}  {above:+.1f}{'  LEAK?' * (above > 3)}")
+        print(f"{name:>20} {values}  {above:+.1f}{'  LEAK?' if above > 3 else ''}")
     OUT.write_text(json.dumps({"settings": kept, "samples": samples, "methods": found}, indent=1) + "\n")
 
 

@@ -92,10 +92,7 @@ def _counters(experiment: "Experiment") -> Iterator[str]:
         unknown = [name for name in getattr(getattr(experiment, group), "counters", ()) if name not in known]
         scores = [name for name in unknown if name in SCORES]
         if learned := [name for name in unknown if name in KERNELS]:
-            yield (
-                f"{group}.counters: {', '.join(learned)} comes from learned kernels; give ranker=trees "
-                "ranker/kernels=deep_sets"
-            )
+            yield f"{group}.counters: {', '.join(learned)} comes from learned kernels; give ranker=trees_kernels"
         elif scores and not ranked:
             yield f"{group}.counters: {', '.join(scores)} comes from a ranker; give ranker=trees or ranker=logit"
         elif unknown:
