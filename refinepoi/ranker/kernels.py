@@ -107,15 +107,19 @@ def learn(
     return scores, fitted[plan.rounds[-1][0]]
 
 
-def joined(evidence: Evidence, scores: Floats) -> Evidence:
-    """scores: [Q, C] probabilities. Behind the counters: each, and as a part of the query's best."""
+def columns(scores: Floats) -> npt.NDArray[np.float32]:
+    """[Q, C, 2] of probabilities [Q, C]: each, and as a part of the query's best."""
     scores = scores.astype(np.float32)
     best = scores.max(1, keepdims=True, initial=0.0)
     lead = np.divide(scores, best, out=np.zeros_like(scores), where=best > 0)
-    own = np.stack([scores, lead], 2)
+    return np.stack([scores, lead], 2)
+
+
+def joined(evidence: Evidence, scores: Floats) -> Evidence:
+    """A copy with the `columns` of the scores behind the counters."""
     return replace(
         evidence,
-        counters=np.concatenate([evidence.counters, own], 2),
+        counters=np.concatenate([evidence.counters, columns(scores)], 2),
         names=(*evidence.names, *KERNELS),
         facts=evidence.facts | {"probabilities": KERNELS},
     )

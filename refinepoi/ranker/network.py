@@ -75,8 +75,8 @@ def fit(
 ) -> tuple[DeepSets, ...]:
     """
     queries, targets: [n] numbers of training queries and their POIs. epochs: their numbers, `spec.epochs` of them.
-    `spec.networks` that differ in what they begin with, fitted side by side, since the facts of a batch take as long as
-    a network; none where no query is a return.
+    `spec.networks` that differ in what they begin with, fitted side by side on the facts of one batch; none where no
+    query is a return.
     """
     taught = _returns(spec, history, queries, targets)
     if not taught.any():
