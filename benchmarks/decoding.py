@@ -6,11 +6,14 @@
 One thread, process time, contenders interleaved in each repeat, medians; float32, random weights; 5,000 places on two
 levels of 16x16. `items`: the ten best single places against Hugging Face's beams with `prefix_allowed_tokens_fn` (the
 answers are compared too), and the share of the time that the matrix products alone would take: 2 x parameters
-x tokens at the best rate that torch.mm, and oneDNN, reach on the model's own shapes in the same run. Ours runs as
-refinepoi builds models, with oneDNN's linear layers; Hugging Face and TRL run as they come, in the same process, which
-keeps freed memory as every run of refinepoi does. `lists`: sampled lists of ten places, groups of eight, against the
-generation of TRL's GRPOTrainer. `memory`: peak resident memory, each group size in a process of its own. Prints
-Markdown and writes benchmarks/results/decoding.json, each figure with the machine and the load it was measured under.
+x tokens at the best rate that torch.mm, and oneDNN, reach on the model's own shapes in the same run. That is the work
+of Hugging Face's pass, which every figure here has been held against; ours leaves some of it out (a prompt's last layer
+goes on from the last token alone), so the share of what it does multiply is given beside it. Ours runs as refinepoi
+builds models, with oneDNN's linear layers; Hugging Face and TRL run as they come, in the same process, which keeps
+freed memory as every run of refinepoi does. `lists`: sampled lists of ten places, groups of eight, against the
+generation of TRL's GRPOTrainer. `memory`: what the keys and values take, the prompts' and the lists' own, and peak
+resident memory, each group size in a process of its own. Prints Markdown and writes benchmarks/results/decoding.json,
+each figure with the machine and the load it was measured under.
 """
 
 import os
@@ -28,13 +31,24 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from decoding_models import LEVELS, catalogue, hf_beams, model_of, parameters, prompts, trl_generation
+from decoding_models import (
+    LEVELS,
+    after_the_last_keys,
+    catalogue,
+    hf_beams,
+    model_of,
+    parameters,
+    prompts,
+    trl_generation,
+)
 from measure import Claim, forget_peak, machine, medians, status, table
 from torch import nn
 
 from refinepoi.core.runtime import prepare_process
+from refinepoi.decoding import lists as decoding_lists
 from refinepoi.decoding.beam import beam_items
 from refinepoi.decoding.lists import decode_lists
+from refinepoi.decoding.recomputed import branches_of
 from refinepoi.linear import product
 
 ROOT = Path(__file__).parents[1]
@@ -55,7 +69,7 @@ def main() -> None:
     prepare_process()
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     if options.group:
-        print(peak_of_group(options.group))
+        print(json.dumps(bytes_of_group(options.group)))
         return
     found = [claim for name in options.claims or claims for claim in claims[name](options.sizes, options.repeats)]
     keep(found)
@@ -108,11 +122,13 @@ def item_claims(size: str, length: int, repeats: int) -> list[Claim]:
         Claim(what + "same ten places in the same order, share of prompts", float(same), "", "Hugging Face beams"),
     ]
     work = 2 * parameters(model) * len(ids) * (length + K * (LEVELS - 1))
+    done = work - 2 * after_the_last_keys(model) * len(ids) * (length - 1)
     for library in ("torch.mm", "oneDNN"):
         rate = max(2 * m / seconds[name] for name, m in multiplications.items() if name.startswith(library))
         bar = ">= 0.6" if (size, library) == ("5M", "oneDNN") else ""  # the best rate is the bound
         share, limit = work / rate / seconds["plain"], f"{library}, {rate / 1e9:.0f} GFLOP/s"
         found.append(Claim(what + "share of the matrix bound", share, "", limit, bar))
+        found.append(Claim(what + "the same, of what is multiplied", share * done / work, "", limit))
     return found
 
 
@@ -141,36 +157,51 @@ def list_claims(size: str, length: int, repeats: int) -> list[Claim]:
 
 
 def memory(sizes: list[str], repeats: int) -> list[Claim]:
-    """Bytes that one more list of a group takes, against the keys and values of its own tokens."""
+    """Keys and values of groups, and what one more list of a group takes beside those of its own tokens."""
     command = [sys.executable, __file__, "--group"]
     paths = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
     settings = {**os.environ, "PYTHONPATH": paths}
-    peaks = [
-        float(subprocess.run([*command, str(g)], env=settings, check=True, capture_output=True, text=True).stdout)
+    groups = [
+        json.loads(subprocess.run([*command, str(g)], env=settings, check=True, capture_output=True, text=True).stdout)
         for g in GROUPS
     ]
     config = model_of("5M", quick=True).config
     token = 2 * 4 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim
-    own = token * (K * LEVELS - 1)
-    slope = (peaks[-1] - peaks[-2]) / (GROUPS[-1] - GROUPS[-2]) / PROMPTS
-    what = f"5M, 200 tokens, {PROMPTS} prompts: "
-    found = [Claim(f"{what}peak, group of {g}", p / 2**20, "MiB") for g, p in zip(GROUPS, peaks, strict=True)]
-    for against, each, bar in (("its own tokens", own, "<= 1.5"), ("its own and the prompt's", own + 200 * token, "")):
+    own, whole = token * (K * LEVELS - 1), token * (200 + K * LEVELS - 1)
+    what, found = f"5M, 200 tokens, {PROMPTS} prompts: ", list[Claim]()
+    for group, (cache, peak) in zip(GROUPS, groups, strict=True):
+        of_lists = PROMPTS * group * own
+        parts = f"{of_lists / 2**20:.3g} MiB of the lists' own tokens"
+        found += [
+            Claim(f"{what}prompts' keys and values, group of {group}", (cache - of_lists) / 2**20, "MiB", parts),
+            Claim(f"{what}peak, group of {group}", peak / 2**20, "MiB"),
+        ]
+    slope = (groups[-1][1] - groups[-2][1]) / (GROUPS[-1] - GROUPS[-2]) / PROMPTS
+    for against, each, bar in (("its own tokens", own, "<= 1.5"), ("its own and the prompt's", whole, "")):
         against = f"keys and values of {against}, {each >> 10} KiB"
         found.append(Claim(f"{what}memory of one more list, share of", slope / each, "", against, bar))
     return found
 
 
-def peak_of_group(group: int) -> float:
-    """Bytes above what was resident after a group of one, which loads what libraries load once."""
+def bytes_of_group(group: int) -> tuple[int, float]:
+    """Of all keys and values, and of the peak above what was resident after a group of one, which loads libraries."""
     model, trie = model_of("5M", quick=True), catalogue()
     ids, mask = prompts(PROMPTS, 200)
     draws = torch.Generator().manual_seed(0)
     decode_lists(model, trie, ids[:1], mask[:1], 2, temperature=1.0, generator=draws)
+    opened: list[Any] = []
+
+    def kept(*given: Any, room: int) -> Any:
+        opened.append(branches_of(*given, room=room))
+        return opened[-1]
+
+    decoding_lists.branches_of = kept
     before = status("VmRSS")
     forget_peak()
     decode_lists(model, trie, ids, mask, K, group=group, temperature=1.0, generator=draws)
-    return (status("VmHWM") - before) * 1024
+    peak = (status("VmHWM") - before) * 1024
+    buffers = [part.untyped_storage() for layer in opened[0]._cache.layers for part in (layer.keys, layer.values)]
+    return sum(buffer.nbytes() for buffer in buffers), peak
 
 
 if __name__ == "__main__":

@@ -53,6 +53,13 @@ def parameters(model: PreTrainedModel) -> int:
     return sum(p.numel() for name, p in model.named_parameters() if "embed" not in name and p.ndim == 2)
 
 
+def after_the_last_keys(model: PreTrainedModel) -> int:
+    """Of them, those that follow the last layer's keys and values."""
+    last = model.get_decoder().layers[-1]
+    keys = last.self_attn.k_proj, last.self_attn.v_proj
+    return sum(p.numel() for p in last.parameters() if p.ndim == 2) - sum(m.weight.numel() for m in keys)
+
+
 def catalogue() -> Trie:
     """5,000 places on two levels of 16x16, as New York's."""
     cells = np.random.default_rng(0).choice(GRID**LEVELS, PLACES, replace=False)

@@ -17,16 +17,7 @@ from transformers.cache_utils import Cache, DynamicLayer
 
 from refinepoi.decoding.head import causal_model
 from refinepoi.decoding.lean import lean
-
-
-def positions_of(attention_mask: Tensor) -> Tensor:
-    """Positions [B, P] that count from the first real token, as Hugging Face's own generation does."""
-    return (attention_mask.long().cumsum(-1) - 1).clamp_(min=0)
-
-
-def additive(visible: Tensor, dtype: torch.dtype) -> Tensor:
-    """A mask to add to attention scores: 0 where visible, the lowest number elsewhere."""
-    return torch.zeros(visible.shape, dtype=dtype, device=visible.device).masked_fill_(~visible, torch.finfo(dtype).min)
+from refinepoi.decoding.padding import additive, positions_of
 
 
 @contextmanager
@@ -52,22 +43,25 @@ class Branches:
         layers = self._backbone.config.get_text_config().num_hidden_layers
         self._cache = Cache(layers=[_RoomyLayer(room) for _ in range(layers)])
         self.used = 0
-        output = self._backbone(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            position_ids=positions_of(attention_mask),
-            past_key_values=self._cache,
-            use_cache=True,
-        )
         self._lean = lean(self._backbone)
-        self.prompt_hidden: Tensor = output.last_hidden_state[:, -1]
+        if self._lean is not None:
+            hidden = self._lean.prompt(input_ids, attention_mask, self._cache)
+        else:
+            hidden = self._backbone(
+                input_ids=input_ids,
+                attention_mask=attention_mask,
+                position_ids=positions_of(attention_mask),
+                past_key_values=self._cache,
+                use_cache=True,
+            ).last_hidden_state[:, -1]
+        self.prompt_hidden: Tensor = hidden
         """[B, D], after the last prompt token."""
 
     def mask(self, visible: Tensor) -> Tensor:
         """From `visible` bool [B, W, slots] over decoded tokens, the additive mask [B, 1, W, P + slots] of `extend`."""
         batch, width, _ = visible.shape
         whole = torch.cat([self._prompt[:, None, :].expand(batch, width, -1), visible], dim=-1)
-        return additive(whole, self.prompt_hidden.dtype)[:, None]
+        return additive(whole, self.prompt_hidden.dtype)
 
     def extend(self, tokens: Tensor, depth: Tensor | int, mask: Tensor) -> Tensor:
         """Feed one token for each branch and return the hidden states [B, W, D] after it.

@@ -8,8 +8,8 @@ at the cost of P + G * T tokens instead of G * (P + T). Gradients reach the prom
 import torch
 from torch import Tensor, nn
 
-from refinepoi.decoding.branches import additive, positions_of
 from refinepoi.decoding.head import causal_model
+from refinepoi.decoding.padding import additive, positions_of
 from refinepoi.decoding.recomputed import hidden_of, takes_branches
 
 
@@ -26,7 +26,7 @@ def packed_hidden(model: nn.Module, input_ids: Tensor, attention_mask: Tensor, b
     after = attention_mask.sum(-1, keepdim=True) + torch.arange(fed, device=input_ids.device).repeat(group)
     hidden = backbone(
         input_ids=torch.cat([input_ids, branches[..., :fed].flatten(1)], dim=1),
-        attention_mask=additive(_visible(attention_mask.bool(), group, fed), _dtype(backbone))[:, None],
+        attention_mask=additive(_visible(attention_mask.bool(), group, fed), _dtype(backbone)),
         position_ids=torch.cat([positions_of(attention_mask), after], dim=1),
         use_cache=False,
     ).last_hidden_state

@@ -10,7 +10,7 @@ from refinepoi.core.stage import Artifact, Context, stage
 from refinepoi.ensemble.spec import LogLinear
 
 
-@stage(version=1, makes=Predictions, name="mix_rankers")
+@stage(version=2, makes=Predictions, name="mix_rankers")
 def mix_rankers(
     context: Context,
     spec: LogLinear,

@@ -12,7 +12,7 @@ from refinepoi.core.stage import Artifact, Context, stage
 from refinepoi.evaluation.spec import DecodingSpec, ScoringSpec
 
 
-@stage(version=1, makes=Predictions, name="predict")
+@stage(version=2, makes=Predictions, name="predict")
 def predict(
     context: Context,
     spec: DecodingSpec,

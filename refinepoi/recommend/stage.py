@@ -13,7 +13,7 @@ from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, QuestionPrompt
 from refinepoi.recommend.spec import RecommendSpec
 
 
-@stage(version=1, makes=Recommendations, name="recommend_places")
+@stage(version=2, makes=Recommendations, name="recommend_places")
 def recommend_places(
     context: Context,
     spec: RecommendSpec,

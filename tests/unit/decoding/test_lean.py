@@ -1,4 +1,7 @@
-"""The lean pass: equal to the model's own to the bit where it is taken, and not taken where it would differ."""
+"""The lean pass: equal to the model's own to the bit where it is taken, and not taken where it would differ.
+
+What follows a prompt's last token is computed for that token alone: near, and the rest equal to the bit from there.
+"""
 
 from typing import Any
 
@@ -10,9 +13,11 @@ from torch import Tensor, nn
 from transformers import GemmaConfig, GemmaForCausalLM, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
 
 from refinepoi.decoding.beam import beam_items
+from refinepoi.decoding.branches import Branches
 from refinepoi.decoding.head import causal_model
-from refinepoi.decoding.lean import lean
+from refinepoi.decoding.lean import Lean, lean
 from refinepoi.decoding.lists import decode_lists
+from refinepoi.decoding.padding import positions_of
 from refinepoi.decoding.trie import Trie
 from refinepoi.linear import quicken
 
@@ -33,13 +38,38 @@ def decoded(model: nn.Module, prompt: Tensor, mask: Tensor) -> list[Tensor]:
     return [lists.tokens, lists.logprobs, *beam_items(model, Trie.of(IDS), prompt, mask, 5, width=2)]
 
 
+def own_prompt(lean: Lean, tokens: Tensor, real: Tensor, cache: Any) -> Tensor:
+    """In place of `Lean.prompt`: by the decoder itself, for every token."""
+    hidden: Tensor = lean._backbone(
+        input_ids=tokens, attention_mask=real, position_ids=positions_of(real), past_key_values=cache, use_cache=True
+    ).last_hidden_state
+    return hidden[:, -1]
+
+
 def same_with_and_without(model: nn.Module, left_padded: Any, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """After prompts that the decoder read itself."""
     prompt, mask = left_padded([8, 3, 5])
-    quick = decoded(model, prompt, mask)
     with monkeypatch.context() as patch:
+        patch.setattr(Lean, "prompt", own_prompt)
+        quick = decoded(model, prompt, mask)
         patch.setattr("refinepoi.decoding.branches.lean", lambda _: None)
         slow = decoded(model, prompt, mask)
     return all(torch.equal(a, b) for a, b in zip(quick, slow, strict=True))
+
+
+def same_prompt_with_and_without(model: nn.Module, given: tuple[Tensor, Tensor], patch: pytest.MonkeyPatch) -> None:
+    """Keys and values to the bit where a token is real; near after the last token."""
+    real = given[1].bool()
+    with torch.no_grad():
+        assert lean(backbone(model)) is not None
+        quick = Branches(model, *given, room=0)
+        patch.setattr("refinepoi.decoding.branches.lean", lambda _: None)
+        slow = Branches(model, *given, room=0)
+    for one, two in zip(quick._cache.layers, slow._cache.layers, strict=True):
+        for ours, theirs in ((one.keys, two.keys), (one.values, two.values)):
+            assert torch.equal(ours.transpose(1, 2)[real], theirs.transpose(1, 2)[real])
+    near = 1e-5 * float(slow.prompt_hidden.abs().max())
+    torch.testing.assert_close(quick.prompt_hidden, slow.prompt_hidden, atol=near, rtol=0)
 
 
 PEFT = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarning")
@@ -67,13 +97,31 @@ def test_equal_to_the_bit(
     assert same_with_and_without(model, left_padded, monkeypatch)
 
 
-def test_equal_to_the_bit_in_a_size_that_is_used(left_padded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["llama", "qwen3", "qwen2"])
+@pytest.mark.parametrize("lengths", [[9, 9], [9, 4, 1]])
+def test_prompts(
+    kind: str, lengths: list[int], random_model: Any, left_padded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = qwen2() if kind == "qwen2" else random_model(kind)
+    same_prompt_with_and_without(model, left_padded(lengths), monkeypatch)
+
+
+def used_size() -> nn.Module:
     """Products large enough for oneDNN, heads wide enough for the vectors of the processor."""
     torch.manual_seed(0)
     sizes = {"hidden_size": 128, "intermediate_size": 1536, "num_hidden_layers": 2, "num_attention_heads": 4}
     model = LlamaForCausalLM(LlamaConfig(vocab_size=60, num_key_value_heads=4, pad_token_id=0, **sizes)).eval()
     quicken(model)
-    assert same_with_and_without(model, left_padded, monkeypatch)
+    return model
+
+
+def test_equal_to_the_bit_in_a_size_that_is_used(left_padded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert same_with_and_without(used_size(), left_padded, monkeypatch)
+
+
+@pytest.mark.parametrize("lengths", [[100, 100], [100, 37]])
+def test_prompts_in_a_size_that_is_used(lengths: list[int], left_padded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    same_prompt_with_and_without(used_size(), left_padded(lengths), monkeypatch)
 
 
 def test_the_weights_are_those_of_now(random_model: Any, left_padded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
