@@ -106,14 +106,15 @@ def changes(
 
 
 def _evidence(trajectories: Trajectories, spec: "EvidenceSpec", ranker: "RankerSpec") -> Evidence:
-    """What prompts read. A few rounds of boosting and one epoch judge a ranker's code as well as all of them."""
+    """What prompts read. A few rounds of boosting, one network and one epoch judge a ranker's code as well as all."""
     counted = count(trajectories, spec)
     if ranker.kind == "off":
         return counted
     if ranker.kind == "trees":
         ranker = ranker.model_copy(update={"rounds": min(ranker.rounds, ROUNDS)})
         if ranker.kernels.kind != "off":
-            ranker = ranker.model_copy(update={"kernels": ranker.kernels.model_copy(update={"epochs": 1})})
+            short = ranker.kernels.model_copy(update={"epochs": 1, "networks": 1})
+            ranker = ranker.model_copy(update={"kernels": short})
     return rank(ranker, counted, trajectories, threads=1)[0]
 
 

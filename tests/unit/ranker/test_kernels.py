@@ -23,8 +23,8 @@ from refinepoi.ranker.spec import DeepSetsKernels
 
 
 def settings(**changes: Any) -> DeepSetsKernels:
-    small = {"visits": 30, "width": 16, "kernels": 6, "category_width": 3, "epochs": 2, "batch_size": 16, "seed": 0}
-    return DeepSetsKernels.model_validate(option("ranker", "kernels/deep_sets") | small | changes)
+    small = {"visits": 30, "width": 16, "kernels": 6, "category_width": 3, "networks": 1, "epochs": 2, "batch_size": 16}
+    return DeepSetsKernels.model_validate(option("ranker", "kernels/deep_sets") | small | {"seed": 0} | changes)
 
 
 @pytest.fixture(scope="module")

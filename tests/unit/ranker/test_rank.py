@@ -28,6 +28,7 @@ TINY = {
     "width": 8,
     "kernels": 4,
     "category_width": 2,
+    "networks": 1,
     "samples": 300,
     "epochs": 1,
     "batch_size": 32,
