@@ -5,12 +5,14 @@ from transformers import Qwen3ForCausalLM as Qwen3
 
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.model.copying import offsets, start_copying
 from refinepoi.model.field import has_map
 from refinepoi.model.rows import draw_on_the_map
 from refinepoi.model.spec import ScratchModel
 from refinepoi.model.tokenizer import id_token_numbers, word_tokenizer
 
 SPARE = 64  # positions beyond prompt and answer: reasoning is not for these models
+SOME = 100  # prompts that tell how far apart IDs stand
 
 
 def build_scratch(
@@ -35,11 +37,15 @@ def build_scratch(
         "eos_token_id": tokenizer.eos_token_id,
         "attn_implementation": "sdpa",
         "dtype": "float32",
+        "rope_parameters": {"rope_type": "default", "rope_theta": spec.rope_theta},
     }
     qwen3 = spec.architecture == "qwen3"
     model = Qwen3(Qwen3Config(**settings)) if qwen3 else LlamaForCausalLM(LlamaConfig(**settings))
+    numbers = id_token_numbers(tokenizer, semantic_ids.tokens)
     if spec.id_init == "som" and has_map(semantic_ids, "random"):
-        draw_on_the_map(model, id_token_numbers(tokenizer, semantic_ids.tokens), spec.init, semantic_ids, spec.seed)
+        draw_on_the_map(model, numbers, spec.init, semantic_ids, spec.seed)
+    if spec.start == "copying":
+        start_copying(model, offsets(tokenizer(prompts.table["prompt"].head(SOME).to_list())["input_ids"], numbers))
     return model, tokenizer
 
 

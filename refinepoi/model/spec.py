@@ -27,6 +27,8 @@ class ScratchModel(Spec):
     tie: bool = Field(description="one matrix for input and output embeddings")
     init: Positive = Field(description="standard deviation of the random weights")
     id_init: Literal["som", "random"] = Field(description="where semantic-ID tokens start")
+    rope_theta: float = Field(gt=1, description="base of the rotary positions; the slowest pairs compare contents")
+    start: Literal["random", "copying"] = Field(description="copying: with induction heads in place (model/copying.py)")
     seed: int = Field(ge=0)
 
     @model_validator(mode="after")
@@ -35,6 +37,16 @@ class ScratchModel(Spec):
             raise ValueError(f"hidden {self.hidden} must be a multiple of 2 x heads ({self.heads})")
         if self.heads % self.kv_heads:
             raise ValueError(f"heads {self.heads} must be a multiple of kv_heads ({self.kv_heads})")
+        return self
+
+    @model_validator(mode="after")
+    def _can_start_copying(self) -> Self:
+        fits = self.architecture == "llama" and self.tie and self.heads == self.kv_heads
+        if self.start == "copying" and not (fits and self.heads > 1 and self.layers > 1):
+            raise ValueError(
+                "start copying: needs architecture llama, tie true, two layers or more and as many kv_heads as heads, "
+                "two or more; take start random"
+            )
         return self
 
 

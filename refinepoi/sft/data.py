@@ -4,7 +4,7 @@ Queries, packed streams and lists of the policy's own all become `Examples`, so 
 is padded on the left: answers end in the same column and only their positions go through the model's head.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,8 @@ from torch import Tensor
 from refinepoi.core.seeding import generator
 
 Ints = npt.NDArray[np.int64]
+Change = Callable[[Ints, int, int], Ints]
+"""(tokens of an example, optimizer step, row) -> the tokens as read at that step; as many."""
 GROUPED = 32  # batches whose examples are sorted by length together: less padding, and still a random order
 
 
@@ -25,11 +27,13 @@ class Examples:
     prompts: token ids that are only read; at least one each.
     answers: token ids that are predicted; at least one each.
     weights: how much each answered token counts; 0 for those that are only read.
+    change: what is done to the tokens of an example each time it is read; nothing where None.
     """
 
     prompts: Sequence[Sequence[int]]
     answers: Sequence[Sequence[int]]
     weights: Sequence[Sequence[float]]
+    change: Change | None = None
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -66,20 +70,23 @@ class Collator:
         self.texts = [np.array([*prompt, *answer], np.int64) for prompt, answer in both]
         self.weights = [np.array(weights, np.float32) for weights in examples.weights]
         self.totals = np.array([sum(weights) for weights in examples.weights])
-        self.pad = pad
+        self.pad, self.change = pad, examples.change
 
     def norm(self, rows: Ints) -> float:
         """The summed weights of a batch."""
         return float(self.totals[rows].sum())
 
-    def __call__(self, rows: Ints, norm: float) -> dict[str, Any]:
-        """
+    def __call__(self, rows: Ints, norm: float, step: int = 0) -> dict[str, Any]:
+        """step: the optimizer step, from 0.
+
         input_ids, attention_mask, position_ids: int64 [B, T], all but the last answer token.
         logits_to_keep: A, the longest answer.
         answers int64 [B, A] and weights float32 [B, A]: what the last A positions predict, padded in front.
         norm: float32 [].
         """
         texts, weights = [self.texts[row] for row in rows], [self.weights[row] for row in rows]
+        if self.change is not None:
+            texts = [self.change(text, step, int(row)) for text, row in zip(texts, rows, strict=True)]
         longest, width = max(map(len, weights)), max(map(len, texts)) - 1
         first = torch.tensor([width - len(text) + 1 for text in texts])  # of each row, after its padding
         mask = (torch.arange(width) >= first[:, None]).long()

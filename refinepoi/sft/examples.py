@@ -13,7 +13,9 @@ from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.artifacts.trajectories import SPLITS
 from refinepoi.core.errors import DataError
 from refinepoi.core.seeding import generator
+from refinepoi.model.tokenizer import id_token_numbers
 from refinepoi.sft.data import Examples, Ints
+from refinepoi.sft.relabel import Relabelling
 from refinepoi.sft.spec import AlignmentPhase, AnswerPhase, ListPhase, StreamPhase
 
 
@@ -41,8 +43,13 @@ def alignment_examples(prompts: Prompts, tokenizer: Any, phase: AlignmentPhase) 
     return Examples(encoded, answers, [[1.0] * len(answer) for answer in answers])
 
 
-def answer_examples(prompts: Prompts, semantic_ids: SemanticIds, tokenizer: Any, phase: AnswerPhase) -> Examples:
-    """One example a train query; the answer as written in the prompts, the target first."""
+def answer_examples(
+    prompts: Prompts, semantic_ids: SemanticIds, tokenizer: Any, phase: AnswerPhase, seed: int
+) -> Examples:
+    """One example a train query; the answer as written in the prompts, the target first.
+
+    seed: of what `phase.relabel` draws.
+    """
     table = train_table(prompts)
     if phase.absent_target == "skip":
         names = pl.Series("id", semantic_ids.texts)[table["target"]]
@@ -52,7 +59,11 @@ def answer_examples(prompts: Prompts, semantic_ids: SemanticIds, tokenizer: Any,
     answers = encode_answers(tokenizer, table["answer"].to_list())
     first = semantic_ids.levels
     weights = [[phase.first_item_weight] * first + [1.0] * (len(answer) - first) for answer in answers]
-    return Examples(encoded, answers, weights)
+    change = None
+    if phase.relabel:
+        numbers = id_token_numbers(tokenizer, semantic_ids.tokens)
+        change = Relabelling.of(semantic_ids, numbers, encoded, answers, phase.relabel, seed)
+    return Examples(encoded, answers, weights, change)
 
 
 def list_examples(

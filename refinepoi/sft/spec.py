@@ -46,6 +46,9 @@ class AnswerPhase(Phase):
     absent_target: Literal["keep", "skip"] = Field(
         description="queries whose prompt does not show the target: learn to answer them, or leave them out"
     )
+    relabel: Share = Field(
+        description="of the examples, each time one is read: IDs permuted, so that only copying helps"
+    )
 
 
 class ListPhase(Phase):

@@ -68,8 +68,9 @@ def train(
         run.phase("streams", spec.streams, lambda lm: stream_examples(run.prompts, lm.tokenizer, spec.streams))
     elif spec.answers.epochs:
         run.phase(
-            "answers", spec.answers, lambda lm: answer_examples(run.prompts, semantic_ids, lm.tokenizer, spec.answers)
-        )
+            "answers", spec.answers,
+            lambda lm: answer_examples(run.prompts, semantic_ids, lm.tokenizer, spec.answers, spec.seed),
+        )  # fmt: skip
     if spec.lists.epochs:
         run.phase("lists", spec.lists, run.own_lists, epochs=1)  # the examples hold all epochs, each with other places
     if run.best is None:

@@ -48,8 +48,8 @@ class Parts(Dataset[dict[str, Any]]):
         rows = self.plan[step]
         mine, norm = np.array_split(rows, self.parts)[part], self.collate.norm(rows)
         if len(mine):
-            return self.collate(mine, norm)
-        nothing = self.collate(rows[:1], norm)
+            return self.collate(mine, norm, step)
+        nothing = self.collate(rows[:1], norm, step)
         return {**nothing, "weights": nothing["weights"] * 0.0}
 
 

@@ -15,7 +15,8 @@ TARGETS = ("q_proj", "v_proj", "down_proj")
 def scratch(architecture: str = "llama", tie: bool = True, **changes: Any) -> ScratchModel:
     values = {
         "kind": "scratch", "architecture": architecture, "hidden": 32, "layers": 2, "heads": 4, "kv_heads": 2,
-        "intermediate": 48, "tie": tie, "init": 0.3, "id_init": "som", "seed": 0,
+        "intermediate": 48, "tie": tie, "init": 0.3, "id_init": "som",
+        "rope_theta": 1e4, "start": "random", "seed": 0,
     }  # fmt: skip
     return ScratchModel.model_validate(values | changes)
 

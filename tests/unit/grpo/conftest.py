@@ -83,7 +83,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     prompts = make_prompts(ids)
     model = ScratchModel(
         kind="scratch", architecture="qwen3", hidden=32, layers=2, heads=2, kv_heads=1, intermediate=48, tie=True,
-        init=0.2, id_init="random", seed=0,
+        init=0.2, id_init="random", rope_theta=1e4, start="random", seed=0,
     )  # fmt: skip
     folder = tmp_path_factory.mktemp("warm") / "model"
     save(build(model, prompts, ids), folder)

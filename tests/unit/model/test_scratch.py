@@ -36,7 +36,8 @@ def test_sizes_are_as_promised(
 
 def test_the_model_has_the_asked_shape(prompts: Prompts, semantic_ids: SemanticIds) -> None:
     for architecture, name in (("qwen3", "Qwen3ForCausalLM"), ("llama", "LlamaForCausalLM")):
-        spec = read("tiny", architecture=architecture, hidden=64, layers=3, heads=4, kv_heads=2, intermediate=96)
+        shape = {"hidden": 64, "layers": 3, "heads": 4, "kv_heads": 2, "intermediate": 96}
+        spec = read("tiny", architecture=architecture, start="random", **shape)
         model: Any = build(spec, prompts, semantic_ids).model
         config = model.config
         assert type(model).__name__ == name
@@ -52,7 +53,11 @@ def test_positions_hold_prompt_and_answer(prompts: Prompts, semantic_ids: Semant
 
 def test_the_spread_of_the_weights_is_a_setting(prompts: Prompts, semantic_ids: SemanticIds) -> None:
     for init in (0.02, 0.2):
-        weight = build(read("tiny", init=init), prompts, semantic_ids).model.get_input_embeddings().weight.detach()  # type: ignore[operator]
+        weight = (
+            build(read("tiny", init=init, start="random"), prompts, semantic_ids)
+            .model.get_input_embeddings()
+            .weight.detach()
+        )  # type: ignore[operator]
         assert abs(float(weight.std()) / init - 1) < 0.1
 
 

@@ -52,6 +52,11 @@ def test_ways_of_training(how: str) -> None:
         ({"architecture": "gpt2"}, "qwen3"),
         ({"layers": 0}, "greater than or equal to 1"),
         ({"id_init": "mean"}, "random"),
+        ({"architecture": "qwen3"}, "start copying: needs architecture llama.*take start random"),
+        ({"kv_heads": 2}, "start copying"),
+        ({"layers": 1}, "start copying"),
+        ({"heads": 1, "kv_heads": 1}, "start copying"),
+        ({"tie": False}, "start copying"),
         ({"training": None}, "not permitted"),
     ],
 )

@@ -63,14 +63,15 @@ def world() -> World:
     ids = SemanticIds(np.stack(np.divmod(cells, 4), 1).astype(np.int32), ((2, 2), (2, 2)), "nearest_free")
     model = ScratchModel(
         kind="scratch", architecture="llama", hidden=32, layers=2, heads=2, kv_heads=2, intermediate=48, tie=True,
-        init=0.05, id_init="random", seed=0,
+        init=0.05, id_init="random", rope_theta=1e6, start="copying",
+        seed=0,
     )  # fmt: skip
     common: dict[str, Any] = {"batch_size": 8, "learning_rate": 5e-3, "schedule": "cosine", "warmup": 0.1}
     spec = TrainSft(
         kind="train", seed=0,
         alignment=AlignmentPhase(epochs=0, tasks=("place", "find", "near"), **common),
         streams=StreamPhase(epochs=1, supervise="ids", **common),
-        answers=AnswerPhase(epochs=1, first_item_weight=2.0, absent_target="skip", **common),
+        answers=AnswerPhase(epochs=1, first_item_weight=2.0, absent_target="skip", relabel=0.5, **common),
         lists=ListPhase(epochs=1, first_share=0.5, **common),
         weight_decay=0.01, beta2=0.99, max_grad_norm=1.0, precision="float32",
         log_every=2, eval_every=4, eval_queries=16, patience=0, save_every=2,

@@ -16,7 +16,7 @@ def tokenizer(world):
 
 def test_answers_end_and_weigh_the_first_item(world, tokenizer):
     some = answer_examples(
-        world.prompts, world.semantic_ids, tokenizer, world.changed(answers={"absent_target": "keep"}).answers
+        world.prompts, world.semantic_ids, tokenizer, world.changed(answers={"absent_target": "keep"}).answers, 0
     )
     table = train_table(world.prompts)
     assert len(some) == table.height == 64
@@ -26,7 +26,7 @@ def test_answers_end_and_weigh_the_first_item(world, tokenizer):
 
 
 def test_answers_that_the_prompt_does_not_show_are_left_out(world, tokenizer):
-    some = answer_examples(world.prompts, world.semantic_ids, tokenizer, world.spec.answers)
+    some = answer_examples(world.prompts, world.semantic_ids, tokenizer, world.spec.answers, 0)
     kept = [a.split(">")[0] + ">" + a.split(">")[1] + ">" in p for p, a in
             train_table(world.prompts).select("prompt", "answer").rows()]  # fmt: skip
     assert 0 < sum(kept) < 64
@@ -72,4 +72,4 @@ def test_no_train_queries_are_refused(world, tokenizer):
         world.prompts.id_tokens, 3, {},
     )  # fmt: skip
     with pytest.raises(DataError, match="no train queries"):
-        answer_examples(none, world.semantic_ids, tokenizer, world.spec.answers)
+        answer_examples(none, world.semantic_ids, tokenizer, world.spec.answers, 0)

@@ -1,0 +1,83 @@
+"""Examples whose IDs are permuted: the same places of the prompt answer them; drawn by (seed, step, row) alone."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from refinepoi.model.load import build
+from refinepoi.model.tokenizer import id_token_numbers
+from refinepoi.sft.data import Collator, Examples
+from refinepoi.sft.examples import answer_examples
+
+
+@pytest.fixture(scope="module")
+def tokenizer(world: Any) -> Any:
+    return build(world.model, world.prompts, world.semantic_ids).tokenizer
+
+
+@pytest.fixture(scope="module")
+def answers(world: Any, tokenizer: Any) -> Any:
+    """answers(relabel, seed, absent_target) -> examples."""
+
+    def make(relabel: float, seed: int = 0, absent_target: str = "skip") -> Examples:
+        phase = world.changed(answers={"relabel": relabel, "absent_target": absent_target}).answers
+        return answer_examples(world.prompts, world.semantic_ids, tokenizer, phase, seed)
+
+    return make
+
+
+def read(examples: Examples, step: int = 0) -> list[list[int]]:
+    """Tokens of every example as a model reads them at a step, padding left out."""
+    part = Collator(examples, pad=0)(np.arange(len(examples)), 1.0, step)
+    last = part["answers"][:, -1:].numpy()
+    rows = np.concatenate([part["input_ids"].numpy(), last], 1)
+    return [row[len(row) - int(n) :].tolist() for row, n in zip(rows, examples.lengths(), strict=True)]
+
+
+def test_each_level_is_renamed_one_to_one_and_nothing_else(world: Any, tokenizer: Any, answers: Any) -> None:
+    plain, renamed = read(answers(0.0)), read(answers(1.0))
+    numbers = np.array(id_token_numbers(tokenizer, world.semantic_ids.tokens))
+    levels = [set(level.tolist()) for level in numbers[world.semantic_ids.token_index].T]
+    moved = 0
+    for before, after in zip(plain, renamed, strict=True):
+        pairs = set(zip(before, after, strict=True))
+        assert len({b for b, _ in pairs}) == len({a for _, a in pairs}) == len(pairs)
+        for level in levels:
+            assert {a for b, a in pairs if b in level} <= level
+        assert all(a == b for b, a in pairs if b not in levels[0] | levels[1])
+        moved += sum(a != b for b, a in pairs)
+    assert moved > 2 * len(plain)
+
+
+def test_every_token_of_a_level_comes_up_as_a_name(world: Any, tokenizer: Any, answers: Any) -> None:
+    some = answers(1.0)
+    seen = {token for step in range(20) for row in read(some, step) for token in row}
+    assert (
+        set(np.array(id_token_numbers(tokenizer, world.semantic_ids.tokens))[world.semantic_ids.token_index].ravel())
+        <= seen
+    )
+
+
+def test_the_share_is_drawn_anew_at_every_step(answers: Any) -> None:
+    plain, some = read(answers(0.0)), answers(0.3)
+    changed = np.array([[a != b for a, b in zip(read(some, step), plain, strict=True)] for step in range(60)])
+    assert changed.mean() == pytest.approx(0.3, abs=0.03)
+    assert changed.any(0).all() and not changed.all(0).any()
+
+
+def test_what_is_read_depends_on_seed_step_and_row_alone(answers: Any) -> None:
+    some = answers(0.5)
+    assert read(some, 7) == read(answers(0.5), 7) != read(some, 8)
+    assert read(some, 7) != read(answers(0.5, seed=1), 7)
+    collate, rows = Collator(some, 0), np.arange(len(some))
+    whole, half = collate(rows, 1.0, 7), collate(rows[5:], 1.0, 7)
+    assert (whole["answers"][5:] == half["answers"]).all()
+
+
+def test_an_answer_that_is_not_in_the_prompt_keeps_its_names(world: Any, answers: Any, tokenizer: Any) -> None:
+    numbers = set(id_token_numbers(tokenizer, world.semantic_ids.tokens))
+    plain, renamed = answers(0.0, absent_target="keep"), answers(1.0, absent_target="keep")
+    foreign = [not numbers & set(a) <= set(p) for p, a in zip(plain.prompts, plain.answers, strict=True)]
+    same = [a == b for a, b in zip(read(plain), read(renamed), strict=True)]
+    assert 0 < sum(foreign) < len(foreign) and same == foreign
