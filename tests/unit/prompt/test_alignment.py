@@ -60,6 +60,21 @@ def test_neighbours_are_the_nearest_five_by_brute_force() -> None:
         assert list(parse_answer(answer, ids(40)).items) == expected
 
 
+def test_neighbours_are_near_in_both_directions() -> None:
+    """One kilometre to the north is nearer than three to the east."""
+    pois = catalogue([0, 1, 0], ["Bar"] * 3).with_columns(longitude=pl.Series([-74.0, -74.0, -74 + 3 / 85.18]))
+    near = alignment_pairs(pois, ids(3)).filter(pl.col("task") == "near")["answer"]
+    assert list(parse_answer(near[0], ids(3)).items) == [1, 2]
+
+
+def test_an_id_of_several_places_is_named_once_and_not_as_its_own_neighbour() -> None:
+    shared = SemanticIds(np.array([[0, 0], [0, 1], [0, 1], [0, 0]], np.int32), ((1, 1), (1, 2)), "none")
+    table = alignment_pairs(catalogue([0, 1, 2, 3], ["Bar"] * 4), shared).filter(pl.col("task") == "near")
+    assert table["answer"].to_list() == [shared.texts[other] for other in (1, 0, 0, 1)]
+    one = SemanticIds(np.zeros((3, 2), np.int32), ((1, 1), (1, 1)), "none")
+    assert "near" not in alignment_pairs(catalogue([0, 1, 2], ["Bar"] * 3), one)["task"]
+
+
 @pytest.mark.parametrize(
     ("north", "east", "text"),
     [(0.0, 0.4, "the centre of the city"), (0.0, 2.0, "2.0 km east"), (-3.0, -3.0, "4.2 km south-west"),

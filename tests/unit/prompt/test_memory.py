@@ -40,14 +40,14 @@ def history_of(
     return history, np.arange(n - 1)
 
 
-# target Monday 08:00; visits: Monday 10:00 a week ago, Tuesday 08:00, Saturday 08:00, Sunday 23:30, today 03:00
-TIMES = [MONDAY - 7 * DAY + 10 * HOUR, MONDAY - 6 * DAY + 8 * HOUR, MONDAY - 2 * DAY + 8 * HOUR,
+# target Monday 08:00; visits: Monday 9:45 a week ago, Tuesday 08:00, Saturday 08:00, Sunday 23:30, today 03:00
+TIMES = [MONDAY - 7 * DAY + 9.75 * HOUR, MONDAY - 6 * DAY + 8 * HOUR, MONDAY - 2 * DAY + 8 * HOUR,
          MONDAY - DAY + 23.5 * HOUR, MONDAY + 3 * HOUR, MONDAY + 8 * HOUR]  # fmt: skip
 
 
 def test_same_hour_prefers_the_weekday_then_its_kind() -> None:
     history, places = history_of(TIMES, [0, 1, 2, 3, 4, 5])
-    # distances: 2, 0 + .5 (Tuesday), 0 + 1.5 (Saturday), 8.5 + 1.5 (Sunday), 5
+    # distances: 1.75, 0 + .5 (Tuesday), 0 + 1.5 (Saturday), 8.5 + 1.5 (Sunday), 5
     assert memories.same_hour(history, 0, places).tolist() == [1, 2, 0, 4, 3]
 
 

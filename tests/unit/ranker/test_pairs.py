@@ -78,31 +78,38 @@ def test_pairs_are_the_newest_visible_visits_whatever_is_asked_beside(
     assert first == len(together.pairs)
 
 
-def by_hand(target_time: str = "known", history: str = "all") -> Any:
-    """Tuesday 13:00 at 2; Sunday 23:30 at 0, Monday 8:00 at 1, 9:00 at 0 (another trip); asked: Monday 10:30."""
-    utc = [
-        MONDAY - 6 * DAY + 13 * HOUR,
-        MONDAY - HOUR // 2,
-        MONDAY + 8 * HOUR,
-        MONDAY + 9 * HOUR,
-        MONDAY + 21 * HOUR // 2,
-    ]
-    table = {"user": [0] * 5, "poi": [2, 0, 1, 0, 2], "utc": utc, "local": utc, "trajectory": [0, 1, 2, 3, 3]}
-    checkins = pl.DataFrame(table | {"split": [0, 0, 1, 2, 2]}).cast(dict(CHECKINS))
-    queries = pl.DataFrame({"split": [2], "user": [0], "trajectory": [3], "row": [4], "target": [2]}).cast(
-        dict(QUERIES)
-    )
-    text = {name: ["a", "b", "a"] for name in ("poi_id", "category_id", "category")}
+HOURS = (-131, -0.5, 8, 9, 10.5)
+
+
+def by_hand(
+    target_time: str = "known",
+    history: str = "all",
+    hours: tuple[float, ...] = HOURS,
+    poi: tuple[int, ...] = (2, 0, 1, 0, 2),
+    split: tuple[int, ...] = (0, 0, 1, 2, 2),
+    categories: str = "aba",
+    visits_read: int = 10,
+) -> Any:
+    """Tuesday 13:00 at 2; Sunday 23:30 at 0, Monday 8:00 at 1, 9:00 at 0 (another trip); asked: Monday 10:30.
+
+    hours: after Monday's midnight. split: one trip each, only the last two visits are one. visits_read: at most.
+    """
+    n, utc = len(poi), [int(MONDAY + hour * HOUR) for hour in hours]
+    table = {"user": [0] * n, "poi": poi, "utc": utc, "local": utc, "trajectory": [*range(n - 1), n - 2]}
+    checkins = pl.DataFrame(table | {"split": split}).cast(dict(CHECKINS))
+    asked = {"split": [2], "user": [0], "trajectory": [n - 2], "row": [n - 1], "target": [poi[-1]]}
+    queries = pl.DataFrame(asked).cast(dict(QUERIES))
+    text = {name: ["unknown" if c == "?" else c for c in categories] for name in ("poi_id", "category_id", "category")}
     where = {"latitude": [0.0, 0.0, 0.0], "longitude": [0.0, 1.0, 2.0], "in_train": [True] * 3}
     users = pl.DataFrame({"user_id": ["u"], "activity": [0]}).cast({"activity": pl.Int8})
     visits = Trajectories(checkins, pl.DataFrame(text | where).cast(dict(POIS)), users, queries, {})
-    context = np.array([[4.0 if history == "all" else 3.0, 1.0]], np.float32)
+    context = np.array([[n - 1.0 if history == "all" else n - 2.0, 1.0]], np.float32)
     facts = {"history": history, "target_time": target_time}
     nothing = np.zeros((1, 1, 0), np.float32)
     read = History.of(
         visits, Evidence(np.zeros((1, 1), np.int32), nothing, (), context, ("history_visits", "prefix_length"), facts)
     )
-    found = pair(read, np.array([0]), 10)
+    found = pair(read, np.array([0]), visits_read)
     return (
         {n: found.pairs[:, i] for i, n in enumerate(PAIR)},
         {n: found.places[:, i] for i, n in enumerate(PLACE)},
@@ -129,10 +136,70 @@ def test_facts_by_hand() -> None:
     gap = np.abs(np.log1p([5 * 24 + 10.5, 8.5, 1.0]) - np.log1p(1.5))
     np.testing.assert_allclose(facts["gap_apart"], [4.0, *np.minimum(gap, 4)], rtol=1e-5)
     np.testing.assert_allclose(facts["follows_gap"], [0, 0, np.exp(-0.5 * (gap[1] / 0.4) ** 2), 0], rtol=1e-4)
+    clock, phase = 10.5 / 12 * np.pi, days / 7 * 2 * np.pi
+    waves = {
+        **{f"clock_{n}": np.cos(n * np.array([2.5, 11, 2.5, 1.5]) * np.pi / 12) for n in (2, 3)},
+        "days_30": np.exp(-days / 30), "log_age": np.log1p(days), "log_seen": np.log(5), "week_2": np.cos(2 * phase),
+        "time_of_day": np.cos(7 * phase), "clock_before": np.array([6, 4, 9.5, 1]) / 6,
+        "ask_sin": np.sin(clock), "ask_cos": np.cos(clock), "ask_gap": np.log(2.5),
+        "gap": [0, *np.exp(-0.5 * (gap / 0.4) ** 2)],
+    }  # fmt: skip
+    for name, wave in waves.items():
+        np.testing.assert_allclose(facts[name], np.broadcast_to(wave, 4), atol=2e-6, rtol=1e-4, err_msg=name)
+    asks = {
+        **{f"ask_sin_{n}": np.sin(n * clock) for n in (1, 2)}, **{f"ask_cos_{n}": np.cos(n * clock) for n in (1, 2)},
+        "ask_gap": np.log(2.5), "ask_weekend": 0, "log_seen": np.log(4), "here": [1, 0, 0],
+        "log_km": np.log1p(np.array([0, 1, 2]) * 111.195),
+    }  # fmt: skip
+    for name, value in asks.items():
+        np.testing.assert_allclose(places[name], np.broadcast_to(value, 3), atol=1e-4, err_msg=name)
     np.testing.assert_allclose(facts["log_km"], np.log1p(np.array([2, 0, 1, 0]) * 111.195), rtol=1e-4)
     np.testing.assert_allclose(places["log_visits"], np.log([2, 1, 1]), rtol=1e-6)
-    assert found.kinds.tolist() == [[1, 1], [2, 1], [1, 1]] and found.group_of(np.array([2])).tolist() == [2]
-    assert found.group_of(np.array([7])).tolist() == [-1]
+    assert found.kinds.tolist() == [[1, 1], [2, 1], [1, 1]]
+    assert [found.group_of(np.array([poi])).tolist() for poi in (0, 1, 2, 7)] == [[0], [1], [2], [-1]]
+
+
+def test_the_day_asked_about_is_that_of_the_target() -> None:
+    """Sunday, Friday, Friday 22:00, 23:00; asked: Saturday 0:30."""
+    facts, places, _ = by_hand(hours=tuple(hour + 4 * 24 + 14 for hour in HOURS))
+    assert facts["same_kind"].tolist() == [1, 0, 0, 0] and facts["day_before"].tolist() == [0, 1, 1, 1]
+    assert (facts["ask_weekend"] == 1).all() and (places["ask_weekend"] == 1).all()
+
+
+def test_of_many_visits_the_newest_are_read() -> None:
+    facts, places, found = by_hand(visits_read=2)
+    assert found.poi[found.group].tolist() == [1, 0]
+    np.testing.assert_allclose(facts["log_seen"], np.log([3, 3]), rtol=1e-6)
+    np.testing.assert_allclose(places["log_seen"], np.log([2, 2]), rtol=1e-6)
+    assert facts["follows"].tolist() == [1, 0], "what came before is known although it is not read"
+
+
+def test_what_followed_the_last_two_visits() -> None:
+    facts, _, _ = by_hand(poi=(2, 0, 2, 0, 1))
+    assert facts["follows_two"].tolist() == [0, 0, 1, 0]
+    assert not by_hand(poi=(1, 2, 1, 0, 0))[0]["follows"].any(), "nothing precedes the first, least of all the target"
+    facts, _, _ = by_hand(poi=(0, 1, 2, 0, 2))
+    assert facts["follows"].tolist() == [0, 1, 0, 0] and not facts["follows_two"].any()
+    hidden = {"poi": (1, 0, 1, 1, 0, 2), "split": (0, 0, 0, 1, 2, 2), "hours": (-131, -5, -0.5, 8, 9, 10.5)}
+    facts, _, _ = by_hand(history="train_prefix", **hidden)
+    assert facts["follows"].tolist() == [0, 0, 1, 0] and not facts["follows_two"].any(), "the visit before is hidden"
+    assert by_hand(**hidden)[0]["follows_two"].tolist() == [0, 0, 1, 0, 0]
+
+
+def test_gaps_differ_no_more_than_those_that_are_not_known() -> None:
+    facts, _, _ = by_hand(hours=(-1131, *HOURS[1:]))
+    assert facts["gap_apart"][:2].tolist() == [4, 4] and facts["gap"][:2].tolist() == [0, 0]
+
+
+def test_nothing_is_linked_across_what_is_hidden_nor_to_the_current_trip() -> None:
+    facts, _, found = by_hand(history="train_prefix", split=(0, 1, 0, 2, 2))
+    assert found.poi[found.group].tolist() == [2, 1, 0] and (facts["gap_apart"] == 4).all()
+
+
+def test_unknown_categories_are_like_no_other() -> None:
+    facts, _, found = by_hand(categories="?b?")
+    assert not facts["here_category"].any() and not facts["follows_category"].any()
+    assert found.kinds[:, 1].tolist() == [0, 0, 0] and found.kinds[1, 0] > 0
 
 
 def test_hidden_times_count_from_the_last_visit_and_links_end_at_what_is_hidden() -> None:
