@@ -7,11 +7,20 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
-from transformers import GemmaConfig, GemmaForCausalLM, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    GemmaConfig,
+    GemmaForCausalLM,
+    GraniteConfig,
+    GraniteForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 from refinepoi.decoding.beam import beam_items
 from refinepoi.decoding.head import causal_model
-from refinepoi.decoding.lean import lean
+from refinepoi.decoding.lean import _is_equal, lean
 from refinepoi.decoding.lists import decode_lists
 from refinepoi.decoding.trie import Trie
 from refinepoi.linear import quicken
@@ -46,9 +55,9 @@ PEFT = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarni
 
 
 def qwen2() -> nn.Module:
-    """Its attention has biases, here not zero, and several queries share keys."""
+    """Its attention has biases, here not zero, several queries share keys, and norms have an epsilon that counts."""
     torch.manual_seed(0)
-    model = Qwen2ForCausalLM(Qwen2Config(**SMALL)).eval()
+    model = Qwen2ForCausalLM(Qwen2Config(**SMALL, rms_norm_eps=0.1)).eval()
     for name, weight in model.named_parameters():
         nn.init.normal_(weight, std=1.0 if "norm" in name or "bias" in name else 0.4)
     return model
@@ -73,6 +82,8 @@ def test_equal_to_the_bit_in_a_size_that_is_used(left_padded: Any, monkeypatch: 
     sizes = {"hidden_size": 128, "intermediate_size": 1536, "num_hidden_layers": 2, "num_attention_heads": 4}
     model = LlamaForCausalLM(LlamaConfig(vocab_size=60, num_key_value_heads=4, pad_token_id=0, **sizes)).eval()
     quicken(model)
+    with torch.no_grad():
+        assert lean(backbone(model)) is not None
     assert same_with_and_without(model, left_padded, monkeypatch)
 
 
@@ -97,6 +108,9 @@ def test_decoders_that_do_more_keep_their_own_forward(random_model: Any) -> None
         assert lean(backbone(plain)) is None
         hook.remove()
         assert lean(backbone(plain)) is not None
+        hook = plain.model.layers[1].mlp.register_forward_pre_hook(lambda *_: None)
+        assert lean(backbone(plain)) is None
+        hook.remove()
         plain.model.layers[0].forward = plain.model.layers[0].forward
         assert lean(backbone(plain)) is None
         adapted = get_peft_model(random_model("llama"), LoraConfig(target_modules=["q_proj"], task_type="CAUSAL_LM"))
@@ -110,6 +124,33 @@ def test_decoders_that_do_more_keep_their_own_forward(random_model: Any) -> None
         assert lean(backbone(eager)) is None
         scaled = GemmaForCausalLM(GemmaConfig(**SMALL, head_dim=4))  # embeddings scaled, norms of another formula
         assert lean(backbone(scaled.eval())) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "taken"),
+    [({}, True), ({"embedding_multiplier": 3.0}, False), ({"residual_multiplier": 0.5}, False)],
+)
+def test_a_decoder_of_the_same_parts_that_computes_something_else_is_seen_by_trying(
+    changes: dict[str, float], taken: bool, left_padded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Granite names its parts as Llama does, but multiplies embeddings and what layers add."""
+    torch.manual_seed(0)
+    model = GraniteForCausalLM(
+        GraniteConfig(**SMALL, attention_multiplier=0.7, initializer_range=0.4, **changes)
+    ).eval()
+    with torch.no_grad():
+        assert (lean(backbone(model)) is not None) == taken
+    assert same_with_and_without(model, left_padded, monkeypatch)
+
+
+def test_nearly_equal_is_not_equal_and_a_trial_that_fails_is_none(random_model: Any) -> None:
+    plain = backbone(random_model("llama"))
+    with torch.no_grad():
+        ours = lean(plain)
+        assert ours is not None and _is_equal(plain, ours)
+        assert not _is_equal(plain, lambda *given: ours(*given) + 1e-6)
+        few_words = LlamaForCausalLM(LlamaConfig(**SMALL | {"vocab_size": 3}))  # fewer than the trial reads
+        assert lean(backbone(few_words.eval())) is None
 
 
 @PEFT
