@@ -1,5 +1,6 @@
 """Learned kernels: they learn, they are the same bytes every time, and they score a query the same in any company."""
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from refinepoi.artifacts.trajectories import Trajectories
 from refinepoi.dataset.stage import trajectories_of
 from refinepoi.evidence.count import count
 from refinepoi.launching.composition import check
-from refinepoi.ranker.crossfit import folds_by_user
+from refinepoi.ranker.crossfit import folds_by_user, newest
 from refinepoi.ranker.kernels import WEIGHTS, Kernels, joined, learn
 from refinepoi.ranker.network import DeepSets, fit
 from refinepoi.ranker.pairs import pair
@@ -113,6 +114,32 @@ def test_nothing_to_learn_from_is_no_fault(
     again = Kernels.load(tmp_path, kernels.save(tmp_path))
     ranked = again.join(history, evidence)
     assert ranked.names[-2:] == ("kernel_score", "kernel_lead") and (ranked.counters[:, :, -2:] == 0).all()
+
+
+def test_each_score_is_of_kernels_that_know_neither_its_fold_nor_that_of_the_trees(
+    visits: Trajectories, history: History, evidence: Evidence
+) -> None:
+    few = {"epochs": 1, "samples": 150}
+    train, fold = visits.query_rows("train"), folds_by_user(visits, 3, 0)
+    rest, target = np.setdiff1d(np.arange(visits.queries.height), train), visits.queries["target"].to_numpy()
+    found, kernels = learn(settings(**few), evidence, visits, 3, 0)
+
+    @functools.cache
+    def without(*folds: int) -> Kernels:
+        taught = newest(train[~np.isin(fold[train], folds)], 150)
+        return fitted(history, taught, target[taught].astype(np.int64), **few)
+
+    for trees in range(4):  # the last ones are fitted on all folds
+        for j in range(3):
+            asked = train[fold[train] == j][-9:]
+            kept_out = without(j) if trees in (j, 3) else without(*sorted((j, trees)))
+            expected = kept_out.scores(history, evidence, asked).astype(np.float32)
+            np.testing.assert_array_equal(found[trees][asked], expected)
+            assert expected.any()
+    np.testing.assert_array_equal(found[3][rest], kernels.scores(history, evidence, rest).astype(np.float32))
+    assert found[3][rest].any() and not found[0][rest].any()
+    everybody = without().scores(history, evidence, rest[:9])
+    np.testing.assert_array_equal(kernels.scores(history, evidence, rest[:9]), everybody)
 
 
 def test_trees_of_a_fold_read_no_kernels_that_know_its_answers(visits: Trajectories, evidence: Evidence) -> None:
