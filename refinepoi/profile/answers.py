@@ -52,12 +52,8 @@ def _ask(context: Context, spec: LlmProfiles, questions: list[str], files: dict[
 
     workers = spec.writer.parallel if isinstance(spec.writer, Endpoint) else 1
     with ThreadPoolExecutor(workers) as pool, context.progress(total=len(questions), unit="profile") as bar:
-        try:
-            for _ in pool.map(ask, questions):
-                bar.update(1)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)  # what was answered so far is kept
-            raise
+        for _ in pool.map(ask, questions):  # after a failure none is begun; what was answered so far is kept
+            bar.update(1)
 
 
 def endpoint_writer(spec: LlmProfiles, server: Endpoint) -> Writer:

@@ -36,7 +36,7 @@ def write_texts(spec: AnyProfile, trajectories: Trajectories, ask: Ask) -> Profi
     texts = [within(parts, spec.words) for parts in told]
     table = pl.DataFrame(
         {"user": [m.user for m in found], "since": [m.since for m in found], "text": texts}, schema=TABLE
-    ).sort("user", "since")
+    )
     facts: dict[str, Any] = {
         "kind": spec.kind,
         "causal": spec.refresh_days is not None,

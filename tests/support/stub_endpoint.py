@@ -9,7 +9,7 @@ from typing import Any
 
 
 class Stub(ThreadingHTTPServer):
-    """answer: question -> text. statuses: what the next requests get instead of an answer."""
+    """answer: question -> text. statuses: what the next requests get instead of an answer. elsewhere: of redirects."""
 
     daemon_threads = True
 
@@ -17,6 +17,7 @@ class Stub(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.answer = answer
         self.statuses: list[int] = []
+        self.elsewhere = ""
         self.bodies: list[dict[str, Any]] = []
         self.keys: list[str | None] = []
 
@@ -41,6 +42,8 @@ class _Handler(BaseHTTPRequestHandler):
         data = json.dumps(reply).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
+        if status // 100 == 3:
+            self.send_header("Location", server.elsewhere)
         self.end_headers()
         self.wfile.write(data)
 

@@ -1,7 +1,9 @@
 """Scores of a few words equal those of the whole vocabulary, whatever PEFT put around the head, and no more is done."""
 
+import copy
+import itertools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from refinepoi.artifacts.prompts import STREAMS, TABLE, Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
+from refinepoi.core.errors import UserError
 from refinepoi.decoding.head import causal_model, head_of
 from refinepoi.model.load import build, load, save
 
@@ -129,6 +132,49 @@ def test_a_policy_that_was_saved_gathers_too(
             model = load(tmp_path / "policy", trainable).model
             with no_whole_head(model):
                 assert (head_of(model, words)(hidden) - expected).abs().max() <= 1e-6
+            with model.disable_adapter():  # whose rows may lie in the base's weights
+                without = head_of(model, words)(hidden)
+                plain = causal_model(model).get_output_embeddings()(hidden)[..., words]
+            assert (without - plain).abs().max() <= 1e-6 and (plain - expected).abs().max() > 0.1
+
+
+@pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
+@pytest.mark.parametrize("how", ["rows", "matrices"])
+def test_of_several_adapters_the_active_one_counts(made: Callable[[str, bool], Any], how: str) -> None:
+    """TRL keeps the warm start beside the trained adapter, as `ref`."""
+    language = made(how, False)
+    model, words = language.model, words_of(language)
+    model.add_adapter("ref", copy.deepcopy(model.peft_config["default"]))
+    model.add_adapter("bare", LoraConfig(r=2, target_modules=["q_proj"]))
+    head = causal_model(model).get_output_embeddings()
+    hidden = torch.randn(4, 32, generator=torch.Generator().manual_seed(0))
+    found = []
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "ref" in name.split("."):
+                weight += 0.3 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(4))
+        for active in ("default", "ref", "bare"):
+            model.set_adapter(active)
+            found.append(head_of(model, words)(hidden))
+            assert (found[-1] - head(hidden)[..., words]).abs().max() <= 1e-6, active
+    assert all((one - other).abs().max() > 0.1 for one, other in itertools.combinations(found, 2))
+
+
+def test_scores_are_float32_and_biases_count(tmp_path: Path) -> None:
+    model = Qwen3ForCausalLM.from_pretrained(_folder(tmp_path, False))
+    hidden, words = torch.randn(4, 32, generator=torch.Generator().manual_seed(0)), torch.tensor([3, 1, 200])
+    with torch.no_grad():
+        model.lm_head = nn.Linear(32, model.config.vocab_size)
+        assert (head_of(model, words)(hidden) - model.lm_head(hidden)[..., words]).abs().max() <= 1e-6
+        assert head_of(model.bfloat16(), words)(hidden.bfloat16()).dtype == torch.float32
+
+
+def test_heads_that_scale_are_refused(tmp_path: Path) -> None:
+    model = Qwen3ForCausalLM.from_pretrained(_folder(tmp_path, False))
+    for scale, refused in ((1.0, False), (None, False), (0.5, True)):
+        model.config.logit_scale = scale
+        with pytest.raises(UserError, match=r"logit_scale=0\.5") if refused else nullcontext():
+            head_of(model, torch.tensor([3, 1]))
 
 
 @pytest.mark.filterwarnings("ignore:.*is_gradient_checkpointing:FutureWarning")
@@ -144,5 +190,6 @@ def test_a_lora_on_the_head_computes_everything(tmp_path: Path) -> None:
         hidden, words = torch.randn(4, 32, generator=torch.Generator().manual_seed(0)), torch.tensor([3, 1, 200])
         whole = causal_model(model).get_output_embeddings()(hidden)[..., words]
         assert (head_of(model, words)(hidden) - whole).abs().max() <= 1e-6
+        assert head_of(model.bfloat16(), words)(hidden.bfloat16()).dtype == torch.float32
         with pytest.raises(AssertionError, match="whole vocabulary"), no_whole_head(model):
-            head_of(model, words)(hidden)
+            head_of(model, words)(hidden.bfloat16())

@@ -10,12 +10,21 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
-from transformers import GemmaConfig, GemmaForCausalLM, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    GemmaConfig,
+    GemmaForCausalLM,
+    GraniteConfig,
+    GraniteForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 from refinepoi.decoding.beam import beam_items
 from refinepoi.decoding.branches import Branches
 from refinepoi.decoding.head import causal_model
-from refinepoi.decoding.lean import Lean, lean
+from refinepoi.decoding.lean import Lean, _is_equal, lean
 from refinepoi.decoding.lists import decode_lists
 from refinepoi.decoding.padding import positions_of
 from refinepoi.decoding.trie import Trie
@@ -76,9 +85,9 @@ PEFT = pytest.mark.filterwarnings("ignore:.is_gradient_checkpointing:FutureWarni
 
 
 def qwen2() -> nn.Module:
-    """Its attention has biases, here not zero, and several queries share keys."""
+    """Its attention has biases, here not zero, several queries share keys, and norms have an epsilon that counts."""
     torch.manual_seed(0)
-    model = Qwen2ForCausalLM(Qwen2Config(**SMALL)).eval()
+    model = Qwen2ForCausalLM(Qwen2Config(**SMALL, rms_norm_eps=0.1)).eval()
     for name, weight in model.named_parameters():
         nn.init.normal_(weight, std=1.0 if "norm" in name or "bias" in name else 0.4)
     return model
@@ -116,7 +125,10 @@ def used_size() -> nn.Module:
 
 
 def test_equal_to_the_bit_in_a_size_that_is_used(left_padded: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert same_with_and_without(used_size(), left_padded, monkeypatch)
+    model = used_size()
+    with torch.no_grad():
+        assert lean(backbone(model)) is not None
+    assert same_with_and_without(model, left_padded, monkeypatch)
 
 
 @pytest.mark.parametrize("lengths", [[100, 100], [100, 37]])
@@ -145,6 +157,9 @@ def test_decoders_that_do_more_keep_their_own_forward(random_model: Any) -> None
         assert lean(backbone(plain)) is None
         hook.remove()
         assert lean(backbone(plain)) is not None
+        hook = plain.model.layers[1].mlp.register_forward_pre_hook(lambda *_: None)
+        assert lean(backbone(plain)) is None
+        hook.remove()
         plain.model.layers[0].forward = plain.model.layers[0].forward
         assert lean(backbone(plain)) is None
         adapted = get_peft_model(random_model("llama"), LoraConfig(target_modules=["q_proj"], task_type="CAUSAL_LM"))
@@ -158,6 +173,38 @@ def test_decoders_that_do_more_keep_their_own_forward(random_model: Any) -> None
         assert lean(backbone(eager)) is None
         scaled = GemmaForCausalLM(GemmaConfig(**SMALL, head_dim=4))  # embeddings scaled, norms of another formula
         assert lean(backbone(scaled.eval())) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "taken"),
+    [({}, True), ({"embedding_multiplier": 3.0}, False), ({"residual_multiplier": 0.5}, False)],
+)
+def test_a_decoder_of_the_same_parts_that_computes_something_else_is_seen_by_trying(
+    changes: dict[str, float], taken: bool, left_padded: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Granite names its parts as Llama does, but multiplies embeddings and what layers add."""
+    torch.manual_seed(0)
+    model = GraniteForCausalLM(
+        GraniteConfig(**SMALL, attention_multiplier=0.7, initializer_range=0.4, **changes)
+    ).eval()
+    with torch.no_grad():
+        assert (lean(backbone(model)) is not None) == taken
+    assert same_with_and_without(model, left_padded, monkeypatch)
+
+
+class Nearly(Lean):
+    def __call__(self, *given: Any) -> Tensor:
+        return super().__call__(*given) + 1e-6
+
+
+def test_nearly_equal_is_not_equal_and_a_trial_that_fails_is_none(random_model: Any) -> None:
+    plain = backbone(random_model("llama"))
+    with torch.no_grad():
+        ours = lean(plain)
+        assert ours is not None and _is_equal(plain, ours, padded=True)
+        assert not _is_equal(plain, Nearly(plain), padded=True)
+        few_words = LlamaForCausalLM(LlamaConfig(**SMALL | {"vocab_size": 3}))  # fewer than the trial reads
+        assert lean(backbone(few_words.eval())) is None
 
 
 @PEFT

@@ -3,6 +3,7 @@
 import json
 import logging
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from options import option
 from pydantic import TypeAdapter, ValidationError
 from runtimes import runtime
 from stub_endpoint import Stub, serving
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from refinepoi.artifacts.profiles import Profiles
 from refinepoi.artifacts.trajectories import Trajectories
@@ -20,6 +22,7 @@ from refinepoi.core.stage import Artifact, Context
 from refinepoi.core.store import artifact_key
 from refinepoi.core.tracking import StageLog
 from refinepoi.launching.composition import check
+from refinepoi.profile.answers import answers
 from refinepoi.profile.spec import ProfileSpec
 from refinepoi.profile.stage import write_profiles
 
@@ -75,8 +78,59 @@ def test_an_answer_is_asked_for_once(stub: Stub, write: Any) -> None:
     one = write(spec(stub))
     patient = write(spec(stub, timeout=9.0, parallel=1), "two")  # how one asks is not what one asks
     assert len(stub.bodies) == 5 and patient.table.equals(one.table)
-    write(spec(stub, model="another"), "three")
-    assert len(stub.bodies) == 10
+    others = [spec(stub, model="another"), *(spec(stub).model_copy(update=one) for one in OTHER_ANSWERS)]
+    for number, made in enumerate(others, 2):
+        write(made, f"other-{number}")
+        assert len(stub.bodies) == 5 * number, "another writer, other settings: another answer"
+    assert (stub.bodies[-6]["temperature"], stub.bodies[-1]["max_tokens"]) == (0.5, 7)
+
+
+OTHER_ANSWERS: list[dict[str, Any]] = [{"temperature": 0.5}, {"answer_tokens": 7}]
+
+
+@pytest.fixture
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Questions to the answers of a server."""
+    monkeypatch.setenv("REFINEPOI_TEST_KEY", KEY)
+    context = Context(tmp_path, runtime(store=str(tmp_path / "store")), StageLog("write_profiles"), "write_profiles")
+    return lambda made, questions: list(answers(context, made, questions))
+
+
+def test_a_question_that_stands_there_twice_is_asked_once(ask: Any) -> None:
+    with serving(str.upper) as stub:
+        assert ask(spec(stub), ["b", "a", "b", "c"]) == ["B", "A", "B", "C"]
+        assert sorted(body["messages"][0]["content"] for body in stub.bodies) == ["a", "b", "c"]
+
+
+def test_after_a_refusal_nobody_asks_on(stub: Stub, ask: Any) -> None:
+    stub.statuses = [200, 400]
+    with pytest.raises(UserError, match="answered 400"):
+        ask(spec(stub, parallel=1), [str(number) for number in range(100)])
+    assert 1 <= len(stub.bodies) < 50
+
+
+def test_nothing_is_sent_elsewhere(stub: Stub, ask: Any) -> None:
+    with serving(str) as other:
+        stub.statuses, stub.elsewhere = [307], f"{other.url}/chat/completions"
+        with pytest.raises(UserError, match="gave no chat completion"):
+            ask(spec(stub), ["who?"])
+        assert other.bodies == [] == other.keys
+
+
+def test_the_key_is_that_of_the_settings(stub: Stub, ask: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password another")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    ask(spec(stub), ["who?"])
+    assert stub.keys == [f"Bearer {KEY}"]
+
+
+def test_a_slow_server_is_not_waited_for(ask: Any) -> None:
+    def slow(_: str) -> str:
+        time.sleep(0.5)
+        return "late"
+
+    with serving(slow) as stub, pytest.raises(UserError, match=r"cannot be asked \(\w*(Timeout|ConnectionError)\)"):
+        ask(spec(stub, timeout=0.05, retries=0), ["who?"])
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
@@ -156,10 +210,33 @@ def test_a_model_folder_writes_too(write: Any, small_folder: Path) -> None:
     for file in (small_folder.parent / "store").rglob("*.json"):
         file.unlink()
     assert write(made, "three").table.equals(one.table), "what sampling the folder recommends does not count"
-    answers = list((small_folder.parent / "store").rglob("*.json"))
-    assert all("answer" in json.loads(file.read_text()) for file in answers)
+    kept = [json.loads(file.read_text()) for file in (small_folder.parent / "store").rglob("*.json")]
+    assert len(kept) == 5 and all(one["answer"] == said(small_folder, one["question"]) for one in kept)
     values["writer"]["path"] = "/no/such/folder"
     assert "profile.writer.path" in TypeAdapter(ProfileSpec).validate_python(values).problems()[0]
+
+
+def said(folder: Path, question: str) -> str:
+    """What transformers says greedily, in the chat template and without reasoning."""
+    tokenizer, model = AutoTokenizer.from_pretrained(folder), AutoModelForCausalLM.from_pretrained(folder).eval()
+    chat = [{"role": "user", "content": question}]
+    text = tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True, enable_thinking=False)
+    read = tokenizer(text, return_tensors="pt")
+    plain = {"do_sample": False, "repetition_penalty": 1.0, "num_beams": 1, "max_new_tokens": 6}
+    made = model.generate(**read, **plain, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.eos_token_id)
+    return str(tokenizer.decode(made[0, read["input_ids"].shape[1] :], skip_special_tokens=True))
+
+
+def test_a_writer_that_draws_says_the_same_again(ask: Any, small_folder: Path) -> None:
+    values = option("profile", "llm_local") | {"answer_tokens": 9, "temperature": 1.0}
+    values["writer"]["path"] = str(small_folder)
+    made = TypeAdapter(ProfileSpec).validate_python(values)
+    one, two = ask(made, ["who?", "where?"])
+    for file in (small_folder.parent / "store").rglob("*.json"):
+        file.unlink()
+    assert ask(made, ["where?"]) == [two] and ask(made, ["who?"]) == [one]
+    cold = made.model_copy(update={"temperature": 0.0})
+    assert ask(cold, ["who?"]) != [one]
 
 
 def test_a_writer_is_known_by_what_its_folder_holds(

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from refinepoi.artifacts.profiles import TABLE, Profiles
 from refinepoi.artifacts.trajectories import Trajectories
-from refinepoi.profile.moments import ALWAYS, DAY, moments
+from refinepoi.profile.moments import ALWAYS, DAY, _ends, moments
 from refinepoi.profile.spec import ProfileSpec
 from refinepoi.profile.write import write_texts
 
@@ -32,6 +32,11 @@ def test_a_moment_holds_what_came_before_it(city: Trajectories) -> None:
         assert m.since == table.filter(pl.col("user") == user)["utc"].max() + 1
 
 
+def test_moments_stand_where_something_new_came_before_them() -> None:
+    """Check-ins at 0, 10, 20 and 55 seconds, every 10 seconds a moment; 40 and 50 would say what 30 does."""
+    assert _ends(np.array([0, 10, 20, 55]), 0, 10, 2) == [(20, 2), (30, 3), (56, 4)]
+
+
 def test_one_for_the_whole_period(city: Trajectories) -> None:
     found = list(moments(city, None, 2))
     assert [(m.user, m.since) for m in found] == [(user, ALWAYS) for user in range(5)]
@@ -39,7 +44,7 @@ def test_one_for_the_whole_period(city: Trajectories) -> None:
 
 
 def test_too_few_check_ins_make_no_profile(city: Trajectories) -> None:
-    assert [m.user for m in moments(city, None, 43)] == []
+    assert [m.user for m in moments(city, None, 43)] == [] and len([*moments(city, None, 42)]) == 5
     assert all(len(m.utc) >= 20 for m in moments(city, 2, 20))
 
 
@@ -75,6 +80,17 @@ def test_later_held_out_and_others_check_ins_change_nothing(city: Trajectories, 
 
 
 ENDPOINT = option("profile", "llm")["writer"] | {"url": "http://localhost:1/v1"}
+
+
+def test_facts_tell_who_has_none_and_how_many_are_shortened(city: Trajectories) -> None:
+    whole = write_texts(spec(refresh_days=None, words=1000), city, list)
+    longest = max(len(text.split()) for text in whole.table["text"])
+    assert whole.facts["shortened"] == 0
+    assert write_texts(spec(refresh_days=None, words=longest), city, list).facts["shortened"] == 0
+    assert write_texts(spec(refresh_days=None, words=longest - 1), city, list).facts["shortened"] > 0
+    assert write_texts(spec(least_visits=43), city, list).facts["users_without"] == 5
+    often = write_texts(spec(refresh_days=4), city, list).facts
+    assert (often["users"], often["users_without"], often["profiles"]) == (5, 0, 20) and often["causal"]
 
 
 def test_saved_and_loaded(city: Trajectories, tmp_path: Any) -> None:
