@@ -93,6 +93,17 @@ def test_same_bytes_every_time_and_the_same_score_in_any_company(
         np.testing.assert_array_equal(joined(replace(evidence, **only), scores).counters[0], together.counters[query])
 
 
+def test_probabilities_stand_behind_the_counters_each_and_as_a_part_of_the_best() -> None:
+    counters = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
+    evidence = Evidence(np.zeros((2, 3), np.int32), counters, ("a", "b"), np.zeros((2, 0), np.float32), (), {"x": 1})
+    found = joined(evidence, np.array([[0.2, 0.4, 0.0], [0.0, 0.0, 0.0]]))
+    assert found.names == ("a", "b", "kernel_score", "kernel_lead")
+    assert found.facts == {"x": 1, "probabilities": ("kernel_score", "kernel_lead")}
+    np.testing.assert_array_equal(found.counters[..., :2], counters)
+    np.testing.assert_allclose(found.counter("kernel_score"), [[0.2, 0.4, 0], [0, 0, 0]], rtol=1e-6)
+    np.testing.assert_allclose(found.counter("kernel_lead"), [[0.5, 1, 0], [0, 0, 0]], rtol=1e-6)
+
+
 def test_no_gradient_is_added_in_any_order(visits: Trajectories, history: History) -> None:
     """Brackets around an index are: several threads add to one row whenever they come to it."""
     queries = visits.query_rows("train")[-20:]
@@ -119,14 +130,14 @@ def test_nothing_to_learn_from_is_no_fault(
 def test_each_score_is_of_kernels_that_know_neither_its_fold_nor_that_of_the_trees(
     visits: Trajectories, history: History, evidence: Evidence
 ) -> None:
-    few = {"epochs": 1, "samples": 150}
+    few = {"epochs": 2, "samples": 100}
     train, fold = visits.query_rows("train"), folds_by_user(visits, 3, 0)
     rest, target = np.setdiff1d(np.arange(visits.queries.height), train), visits.queries["target"].to_numpy()
     found, kernels = learn(settings(**few), evidence, visits, 3, 0)
 
     @functools.cache
     def without(*folds: int) -> Kernels:
-        taught = newest(train[~np.isin(fold[train], folds)], 150)
+        taught = newest(train[~np.isin(fold[train], folds)], 100)
         return fitted(history, taught, target[taught].astype(np.int64), **few)
 
     for trees in range(4):  # the last ones are fitted on all folds
@@ -140,6 +151,15 @@ def test_each_score_is_of_kernels_that_know_neither_its_fold_nor_that_of_the_tre
     assert found[3][rest].any() and not found[0][rest].any()
     everybody = without().scores(history, evidence, rest[:9])
     np.testing.assert_array_equal(kernels.scores(history, evidence, rest[:9]), everybody)
+
+
+def test_progress_is_told_to_its_end(visits: Trajectories, evidence: Evidence) -> None:
+    """Also where a fit has nothing to learn from: without both of two folds nobody is left."""
+    steps = list[int]()
+    learn(
+        settings(epochs=2, samples=20), evidence, visits, 2, 0, lambda ticks: map(lambda n: steps.append(n) or n, ticks)
+    )
+    assert steps == list(range(8))
 
 
 def test_trees_of_a_fold_read_no_kernels_that_know_its_answers(visits: Trajectories, evidence: Evidence) -> None:
