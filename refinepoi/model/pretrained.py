@@ -13,7 +13,7 @@ from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.core.errors import UserError
 from refinepoi.core.model_folder import reading
 from refinepoi.model.field import has_map
-from refinepoi.model.rows import make_room, start_at_mean, start_on_the_map
+from refinepoi.model.rows import NOISE, make_room, start_around_mean, start_on_the_map
 from refinepoi.model.source import Base, require_weights
 from refinepoi.model.spec import PretrainedModel
 from refinepoi.model.tokenizer import id_token_numbers, prepare_foreign
@@ -43,7 +43,7 @@ def build_pretrained(
     known = len(tokenizer)
     prepare_foreign(tokenizer, prompts.id_tokens, str(folder))
     make_room(model, len(tokenizer))
-    start_at_mean(model, known, len(tokenizer), spec.seed)
+    start_around_mean(model, known, len(tokenizer), NOISE.get(spec.id_init, NOISE["mean"]), spec.seed)
     if spec.id_init == "som" and has_map(semantic_ids, "mean"):
         numbers = id_token_numbers(tokenizer, semantic_ids.tokens)
         start_on_the_map(model, known, numbers, semantic_ids, spec.seed)

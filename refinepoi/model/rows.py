@@ -12,7 +12,7 @@ from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.core.seeding import generator
 from refinepoi.model.field import token_field
 
-NOISE = 0.1  # of the known rows' standard deviation: enough to tell new tokens apart, too little to mislead
+NOISE = {"mean": 0.1, "random": 1.0}  # of the known rows' standard deviation; .1 is enough to tell new tokens apart
 
 
 def make_room(model: PreTrainedModel, tokens: int) -> None:
@@ -26,12 +26,12 @@ def is_tied(model: PreTrainedModel) -> bool:
 
 
 @torch.no_grad()
-def start_at_mean(model: PreTrainedModel, known: int, tokens: int, seed: int) -> None:
+def start_around_mean(model: PreTrainedModel, known: int, tokens: int, noise: float, seed: int) -> None:
     """Tokens `known`..`tokens` at the mean of the known ones plus noise, in input and output embeddings."""
     for end in ends(model):
         old = matrix(model, end)[:known]
         draws = generator(seed, "model", "new rows", end).standard_normal((tokens - known, old.shape[1]))
-        matrix(model, end)[known:tokens] = old.mean(0) + NOISE * old.std(0) * _like(draws, old)
+        matrix(model, end)[known:tokens] = old.mean(0) + noise * old.std(0) * _like(draws, old)
 
 
 @torch.no_grad()

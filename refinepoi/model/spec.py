@@ -98,7 +98,7 @@ class PretrainedModel(Spec):
     revision: str | None = Field(min_length=1, description="commit on the Hub; a branch such as main moves")
     path: str | None = Field(min_length=1, description="folder to read instead of the Hub")
     training: Annotated[Full | Lora | Qlora, Field(discriminator="kind")]
-    id_init: Literal["som", "mean"] = Field(description="where semantic-ID tokens start")
+    id_init: Literal["som", "mean", "random"] = Field(description="where semantic-ID tokens start")
     seed: int = Field(ge=0)
 
     @model_validator(mode="after")

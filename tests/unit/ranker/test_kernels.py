@@ -108,6 +108,17 @@ def test_networks_are_averaged_and_the_first_is_the_single_one(
     np.testing.assert_array_equal(again.scores(history, evidence, held), three.scores(history, evidence, held))
 
 
+def test_probabilities_stand_behind_the_counters_each_and_as_a_part_of_the_best() -> None:
+    counters = np.arange(12, dtype=np.float32).reshape(2, 3, 2)
+    evidence = Evidence(np.zeros((2, 3), np.int32), counters, ("a", "b"), np.zeros((2, 0), np.float32), (), {"x": 1})
+    found = joined(evidence, np.array([[0.2, 0.4, 0.0], [0.0, 0.0, 0.0]]))
+    assert found.names == ("a", "b", "kernel_score", "kernel_lead")
+    assert found.facts == {"x": 1, "probabilities": ("kernel_score", "kernel_lead")}
+    np.testing.assert_array_equal(found.counters[..., :2], counters)
+    np.testing.assert_allclose(found.counter("kernel_score"), [[0.2, 0.4, 0], [0, 0, 0]], rtol=1e-6)
+    np.testing.assert_allclose(found.counter("kernel_lead"), [[0.5, 1, 0], [0, 0, 0]], rtol=1e-6)
+
+
 def test_no_gradient_is_added_in_any_order(visits: Trajectories, history: History) -> None:
     """Brackets around an index are: several threads add to one row whenever they come to it."""
     queries = visits.query_rows("train")[-20:]
@@ -157,6 +168,20 @@ def test_each_round_reads_kernels_that_are_taught_by_what_they_may_know(
     assert found[1][0] == set() and found[1][1] == {0}
     assert found[2] | {3: None} == {0: {1}, 1: {0}, 2: {0, 1}, 3: None}
     assert found[3] == {0: {1}, 1: {0}, 2: {0, 1}, 3: {0, 1, 2}}
+
+
+def test_progress_is_told_to_its_end(visits: Trajectories, evidence: Evidence) -> None:
+    """Also where a fit has nothing to learn from: without both of two folds nobody is left."""
+    steps = list[int]()
+    rounds = plan(visits, 2, 0, refit=False)
+    learn(
+        settings(epochs=2, samples=20),
+        evidence,
+        visits,
+        rounds,
+        lambda ticks: map(lambda n: steps.append(n) or n, ticks),
+    )
+    assert steps == list(range(8))
 
 
 def test_trees_of_a_fold_read_no_kernels_that_know_its_answers(visits: Trajectories, evidence: Evidence) -> None:
