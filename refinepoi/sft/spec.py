@@ -42,6 +42,7 @@ class StreamPhase(Phase):
 class AnswerPhase(Phase):
     """One answer a query: the target, then the other candidates. Runs where the prompts have no streams."""
 
+    min_steps: int = Field(ge=0, description="epochs are added until there are so many: few queries, still learned")
     first_item_weight: Positive = Field(description="of the target's tokens; those of the other items have 1")
     absent_target: Literal["keep", "skip"] = Field(
         description="queries whose prompt does not show the target: learn to answer them, or leave them out"

@@ -5,6 +5,7 @@ A run that was killed goes on in the phase and at the checkpoint where it was.
 """
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,7 @@ def train(
         run.phase(
             "answers", spec.answers,
             lambda lm: answer_examples(run.prompts, semantic_ids, lm.tokenizer, spec.answers, spec.seed),
+            min_steps=spec.answers.min_steps,
         )  # fmt: skip
     if spec.lists.epochs:
         run.phase("lists", spec.lists, run.own_lists, epochs=1)  # the examples hold all epochs, each with other places
@@ -104,6 +106,7 @@ class Run:
         make_examples: Callable[[LanguageModel], Examples],
         epochs: int | None = None,
         judged: bool = True,
+        min_steps: int = 0,
     ) -> None:
         """Train one phase, or read what an earlier attempt at it left. judged: keep the best policy by validation."""
         folder = self.context.work / name
@@ -113,7 +116,7 @@ class Run:
             for row in done["curve"]:
                 self.context.log.metrics({k: v for k, v in row.items() if k != "step"}, int(row["step"]))
         else:
-            done = self._train(name, phase, make_examples, epochs or phase.epochs, judged)
+            done = self._train(name, phase, make_examples, epochs or phase.epochs, judged, min_steps)
             if self.context.main:
                 write_durably(folder / DONE, json.dumps(done))
             ranks.wait()
@@ -122,7 +125,13 @@ class Run:
         self.phases.append({"name": name, **{k: done[k] for k in ("steps", "best", "validation", "examples")}})
 
     def _train(
-        self, name: str, phase: Phase, make_examples: Callable[[LanguageModel], Examples], epochs: int, judged: bool
+        self,
+        name: str,
+        phase: Phase,
+        make_examples: Callable[[LanguageModel], Examples],
+        epochs: int,
+        judged: bool,
+        min_steps: int,
     ) -> dict[str, Any]:
         folder, spec = self.context.work / name, self.spec
         cpu = self.device == "cpu"
@@ -131,6 +140,7 @@ class Run:
         self.prompts = settle(self.prompts, language.tokenizer)
         trie = self.trie(language).to(self.device)
         examples = make_examples(language)
+        epochs = max(epochs, math.ceil(min_steps / max(len(examples) // phase.batch_size, 1)))
         plan = plan_batches(examples.lengths(), phase.batch_size, epochs, spec.seed, name)
         collate = Collator(examples, language.tokenizer.pad_token_id)
         parts = Parts(plan, collate, self.context.runtime.micro_batch, ranks.count())

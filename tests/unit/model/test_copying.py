@@ -21,7 +21,7 @@ IDS, WORDS, PERIOD = 300, 100, 8  # candidates of six words and an ID of two tok
 def fresh(seed: int, copying: bool) -> Any:
     torch.manual_seed(seed)
     model = LlamaForCausalLM(LlamaConfig(
-        vocab_size=IDS + WORDS, hidden_size=96, num_hidden_layers=3, num_attention_heads=2, num_key_value_heads=2,
+        vocab_size=IDS + WORDS, hidden_size=96, num_hidden_layers=3, num_attention_heads=4, num_key_value_heads=4,
         intermediate_size=256, tie_word_embeddings=True, initializer_range=0.02, head_dim=48,
         rope_parameters={"rope_type": "default", "rope_theta": 1e6},
     ))  # fmt: skip
@@ -53,7 +53,7 @@ def copied(model: Any, seed: int) -> tuple[float, float]:
 @pytest.mark.parametrize("seed", [0, 1])
 def test_it_copies_before_it_has_learned_anything(seed: int) -> None:
     inside, onward = copied(fresh(seed, copying=True), seed)
-    assert inside > 0.9 and onward > 0.6, (inside, onward)
+    assert inside > 0.8 and onward > 0.8, (inside, onward)
     assert max(copied(fresh(seed, copying=False), seed)) < 0.1
 
 

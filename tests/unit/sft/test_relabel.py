@@ -1,5 +1,6 @@
 """Examples whose IDs are permuted: the same places of the prompt answer them; drawn by (seed, step, row) alone."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from refinepoi.model.load import build
 from refinepoi.model.tokenizer import id_token_numbers
 from refinepoi.sft.data import Collator, Examples
 from refinepoi.sft.examples import answer_examples
+from refinepoi.sft.trainer import Parts
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +83,17 @@ def test_an_answer_that_is_not_in_the_prompt_keeps_its_names(world: Any, answers
     foreign = [not numbers & set(a) <= set(p) for p, a in zip(plain.prompts, plain.answers, strict=True)]
     same = [a == b for a, b in zip(read(plain), read(renamed), strict=True)]
     assert 0 < sum(foreign) < len(foreign) and same == foreign
+
+
+def test_each_part_of_a_step_is_read_at_that_step(answers: Any) -> None:
+    read_at = list[tuple[int, int]]()
+
+    def noted(text: Any, step: int, row: int) -> Any:
+        read_at.append((step, row))
+        return text
+
+    plan = [np.array([3, 1, 4, 2]), np.array([0, 5, 2, 6])]
+    parts = Parts(plan, Collator(replace(answers(0.0), change=noted), 0), most=3)
+    for number in range(len(parts)):
+        parts[number]
+    assert read_at == [(step, row) for step, rows in enumerate(plan) for row in rows.tolist()]

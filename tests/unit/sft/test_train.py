@@ -124,3 +124,10 @@ def test_tokens_are_those_of_the_steps_that_ran(run: Callable[..., Any]) -> None
     _, stopped = run("stopped", patience=1, **long)
     steps = json.loads((stopped.work / "answers" / "DONE.json").read_text())["steps"]
     assert 0 < steps < 30 and 0 < stopped.cost["tokens"] <= steps * 8 * 40  # of batches of 8
+
+
+@pytest.mark.parametrize(("min_steps", "steps"), [(0, 7), (7, 7), (8, 14), (15, 21)])
+def test_few_examples_are_read_in_more_epochs(run: Callable[..., Any], world: Any, min_steps: int, steps: int) -> None:
+    policy, _ = run(answers={"min_steps": min_steps}, lists={"epochs": 0})
+    (phase,) = policy.facts["phases"]
+    assert (phase["examples"] // 8, phase["steps"]) == (7, steps)
