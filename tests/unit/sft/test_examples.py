@@ -41,7 +41,7 @@ def test_answers_that_the_prompt_does_not_show_are_left_out(world, tokenizer):
 def test_where_no_prompt_shows_its_target_all_are_learned(world, tokenizer):
     table = world.prompts.table.with_columns(prompt=pl.lit("high"))
     blind = replace(world.prompts, table=table)
-    assert len(answer_examples(blind, world.semantic_ids, tokenizer, world.spec.answers)) == 64
+    assert len(answer_examples(blind, world.semantic_ids, tokenizer, world.spec.answers, 0)) == 64
 
 
 def test_answers_hold_nothing_that_a_tokenizer_puts_before_a_text(world, tmp_path):
@@ -51,7 +51,7 @@ def test_answers_hold_nothing_that_a_tokenizer_puts_before_a_text(world, tmp_pat
         single="<|bos|> $A", special_tokens=[("<|bos|>", first)]
     )
     tokenizer.add_tokens(list(world.semantic_ids.tokens))
-    some = answer_examples(world.prompts, world.semantic_ids, tokenizer, world.spec.answers)
+    some = answer_examples(world.prompts, world.semantic_ids, tokenizer, world.spec.answers, 0)
     assert all(prompt[0] == first for prompt in some.prompts)
     ids = world.semantic_ids.levels * world.prompts.list_length
     assert all(first not in answer and len(answer) == ids + 1 for answer in some.answers)
