@@ -6,9 +6,9 @@
 First a small Qwen3 learns English from what every installation of Python holds: the long texts (docstrings, pydoc's
 reference of the language) in the source files of the standard library, NumPy and torch, in the order of their names.
 What it has learned is told as the loss on held-out text, beside that of word frequencies alone. Then refinepoi
-fine-tunes it on the embedded city (`WORDS`), once for each start and seed; a seed draws the new rows and the batches,
-so starts are compared within one. Everything lies in WORK, and what lies there is not made again. Writes
-benchmarks/results/token_start.json.
+fine-tunes it on the embedded city (`WORDS`: short prompts, and no IDs relabelled, since so little English teaches no
+copying), once for each start and seed; a seed draws the new rows and the batches, so starts are compared within one.
+Everything lies in WORK, and what lies there is not made again. Writes benchmarks/results/token_start.json.
 """
 
 import argparse
@@ -49,8 +49,8 @@ WORDS = [
     "model=local", "prompt=question", "goal=warm_start", "tracking=off", "dataset.protocol.train_queries=last",
     "prompt.budget=136", "prompt.memory.visits=4", "prompt.candidates=6", "prompt.counters=[]",
     "prompt.categories=false", "prompt.list_length=3", "evaluation.decoding.k=3", "evaluation.scoring.ks=[1,3]",
-    "sft.answers.batch_size=8", "sft.answers.epochs=2", "sft.eval_every=150", "sft.eval_queries=270",
-    "sft.save_every=1000", "runtime.threads=1", "runtime.device=cpu", "runtime.progress=false",
+    "sft.answers.batch_size=8", "sft.answers.relabel=0", "sft.answers.epochs=2", "sft.eval_every=150",
+    "sft.eval_queries=270", "sft.save_every=1000", "runtime.threads=1", "runtime.device=cpu", "runtime.progress=false",
 ]  # fmt: skip
 RATE = {"full": "2e-3", "lora": "3e-3"}
 
