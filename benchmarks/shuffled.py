@@ -4,8 +4,8 @@
 
 Every visit keeps user, time and trajectory and gets the place of another visit of its split. The whole pipeline then
 runs on that through the command line, as any user would run it. Past and future are independent, so whoever ranks
-better than popularity has seen the answer. Prints every row of the table beside the best that could be known, and
-what is more than three standard errors above it; writes benchmarks/results/shuffled.json.
+better than popularity, and not by chance, has seen answers. Prints every row of the table, how many standard errors of
+Acc@10 it is above popularity, and marks those above three; writes benchmarks/results/shuffled.json.
 """
 
 import json

@@ -51,7 +51,7 @@ def start_copying(model: Any, back: Sequence[int]) -> None:
     with torch.no_grad():
         loud = spread / config.initializer_range * (width / len(own.T)) ** 0.5
         words.copy_(loud * words @ own @ own.T + spread * width**0.5 * common.T)
-        for module in model.model.layers.modules():  # what is drawn at random would answer the common one everywhere
+        for module in model.model.layers.modules():  # what reads the stream would answer the common one everywhere
             if isinstance(module, torch.nn.Linear) and module.in_features == width:
                 module.weight -= module.weight @ common @ common.T
         for head, distance in enumerate(back):

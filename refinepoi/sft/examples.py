@@ -44,11 +44,11 @@ def alignment_examples(prompts: Prompts, tokenizer: Any, phase: AlignmentPhase) 
 
 
 def answer_examples(
-    prompts: Prompts, semantic_ids: SemanticIds, tokenizer: Any, phase: AnswerPhase, seed: int
+    prompts: Prompts, semantic_ids: SemanticIds, tokenizer: Any, phase: AnswerPhase, relabel: float, seed: int
 ) -> Examples:
     """One example a train query; the answer as written in the prompts, the target first.
 
-    seed: of what `phase.relabel` draws.
+    relabel: share of the examples whose IDs are permuted. seed: of what that draws.
     """
     table = train_table(prompts)
     if phase.absent_target == "skip":
@@ -60,9 +60,9 @@ def answer_examples(
     first = semantic_ids.levels
     weights = [[phase.first_item_weight] * first + [1.0] * (len(answer) - first) for answer in answers]
     change = None
-    if phase.relabel:
+    if relabel:
         numbers = id_token_numbers(tokenizer, semantic_ids.tokens)
-        change = Relabelling.of(semantic_ids, numbers, encoded, answers, phase.relabel, seed)
+        change = Relabelling.of(semantic_ids, numbers, encoded, answers, relabel, seed)
     return Examples(encoded, answers, weights, change)
 
 

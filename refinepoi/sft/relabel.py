@@ -18,7 +18,7 @@ from refinepoi.sft.data import Ints
 class Relabelling:
     """
     levels: the tokens of each level that places have, as numbers of the tokenizer.
-    copied: bool [n], examples whose answer names nothing that the prompt does not show; others keep their names.
+    copied: bool [n], examples whose answer names no place that the prompt does not show; others keep their names.
     share: how many of those are relabelled at a step.
     seed: what is drawn depends on it, the step and the row alone: a batch may be cut, a run killed.
     """
@@ -39,9 +39,13 @@ class Relabelling:
         seed: int,
     ) -> "Relabelling":
         """numbers: of the ID tokens, as the tokenizer has them."""
-        ids = set(numbers)
-        copied = [ids.intersection(answer) <= set(prompt) for prompt, answer in zip(prompts, answers, strict=True)]
         levels = np.asarray(numbers)[semantic_ids.token_index]
+        known = set(map(tuple, levels.tolist()))
+
+        def named(text: Sequence[int]) -> set[tuple[int, ...]]:
+            return known.intersection(zip(*(text[level:] for level in range(levels.shape[1])), strict=False))
+
+        copied = [named(answer) <= named(prompt) for prompt, answer in zip(prompts, answers, strict=True)]
         return cls(tuple(np.unique(level) for level in levels.T), copied, share, seed)
 
     def __call__(self, text: Ints, step: int, row: int) -> Ints:

@@ -21,7 +21,7 @@ def tokenizer(world):
 
 def test_answers_end_and_weigh_the_first_item(world, tokenizer):
     some = answer_examples(
-        world.prompts, world.semantic_ids, tokenizer, world.changed(answers={"absent_target": "keep"}).answers, 0
+        world.prompts, world.semantic_ids, tokenizer, world.changed(answers={"absent_target": "keep"}).answers, 0.0, 0
     )
     table = train_table(world.prompts)
     assert len(some) == table.height == 64
@@ -31,7 +31,7 @@ def test_answers_end_and_weigh_the_first_item(world, tokenizer):
 
 
 def test_answers_that_the_prompt_does_not_show_are_left_out(world, tokenizer):
-    some = answer_examples(world.prompts, world.semantic_ids, tokenizer, world.spec.answers, 0)
+    some = answer_examples(world.prompts, world.semantic_ids, tokenizer, world.spec.answers, 0.0, 0)
     kept = [a.split(">")[0] + ">" + a.split(">")[1] + ">" in p for p, a in
             train_table(world.prompts).select("prompt", "answer").rows()]  # fmt: skip
     assert 0 < sum(kept) < 64
@@ -41,7 +41,7 @@ def test_answers_that_the_prompt_does_not_show_are_left_out(world, tokenizer):
 def test_where_no_prompt_shows_its_target_all_are_learned(world, tokenizer):
     table = world.prompts.table.with_columns(prompt=pl.lit("high"))
     blind = replace(world.prompts, table=table)
-    assert len(answer_examples(blind, world.semantic_ids, tokenizer, world.spec.answers, 0)) == 64
+    assert len(answer_examples(blind, world.semantic_ids, tokenizer, world.spec.answers, 0.0, 0)) == 64
 
 
 def test_answers_hold_nothing_that_a_tokenizer_puts_before_a_text(world, tmp_path):
@@ -51,7 +51,7 @@ def test_answers_hold_nothing_that_a_tokenizer_puts_before_a_text(world, tmp_pat
         single="<|bos|> $A", special_tokens=[("<|bos|>", first)]
     )
     tokenizer.add_tokens(list(world.semantic_ids.tokens))
-    some = answer_examples(world.prompts, world.semantic_ids, tokenizer, world.spec.answers, 0)
+    some = answer_examples(world.prompts, world.semantic_ids, tokenizer, world.spec.answers, 0.0, 0)
     assert all(prompt[0] == first for prompt in some.prompts)
     ids = world.semantic_ids.levels * world.prompts.list_length
     assert all(first not in answer and len(answer) == ids + 1 for answer in some.answers)
@@ -114,4 +114,4 @@ def test_no_train_queries_are_refused(world, tokenizer):
         world.prompts.id_tokens, 3, {},
     )  # fmt: skip
     with pytest.raises(DataError, match="no train queries"):
-        answer_examples(none, world.semantic_ids, tokenizer, world.spec.answers, 0)
+        answer_examples(none, world.semantic_ids, tokenizer, world.spec.answers, 0.0, 0)

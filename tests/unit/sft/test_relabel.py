@@ -10,6 +10,8 @@ from refinepoi.model.load import build
 from refinepoi.model.tokenizer import id_token_numbers
 from refinepoi.sft.data import Collator, Examples
 from refinepoi.sft.examples import answer_examples
+from refinepoi.sft.relabel import Relabelling
+from refinepoi.sft.train import relabelled
 from refinepoi.sft.trainer import Parts
 
 
@@ -23,8 +25,8 @@ def answers(world: Any, tokenizer: Any) -> Any:
     """answers(relabel, seed, absent_target) -> examples."""
 
     def make(relabel: float, seed: int = 0, absent_target: str = "skip") -> Examples:
-        phase = world.changed(answers={"relabel": relabel, "absent_target": absent_target}).answers
-        return answer_examples(world.prompts, world.semantic_ids, tokenizer, phase, seed)
+        phase = world.changed(answers={"absent_target": absent_target}).answers
+        return answer_examples(world.prompts, world.semantic_ids, tokenizer, phase, relabel, seed)
 
     return make
 
@@ -78,11 +80,31 @@ def test_what_is_read_depends_on_seed_step_and_row_alone(answers: Any) -> None:
 
 
 def test_an_answer_that_is_not_in_the_prompt_keeps_its_names(world: Any, answers: Any, tokenizer: Any) -> None:
-    numbers = set(id_token_numbers(tokenizer, world.semantic_ids.tokens))
     plain, renamed = answers(0.0, absent_target="keep"), answers(1.0, absent_target="keep")
-    foreign = [not numbers & set(a) <= set(p) for p, a in zip(plain.prompts, plain.answers, strict=True)]
+    texts, known = (tokenizer.batch_decode(part) for part in (plain.prompts, plain.answers)), world.semantic_ids.texts
+    shown, named = ([{t for t in known if t in text.replace(" ", "")} for text in part] for part in texts)
+    foreign = [not n <= s for s, n in zip(shown, named, strict=True)]
     same = [a == b for a, b in zip(read(plain), read(renamed), strict=True)]
     assert 0 < sum(foreign) < len(foreign) and same == foreign
+
+
+def test_a_place_is_its_whole_id_and_not_tokens_of_others(world: Any, tokenizer: Any) -> None:
+    numbers, ids = id_token_numbers(tokenizer, world.semantic_ids.tokens), world.semantic_ids
+    tokens = np.array(numbers)[ids.token_index].tolist()
+    places = {tuple(place): number for number, place in enumerate(tokens)}
+    here, there, mixed = next(
+        (a, b, places[a[0], b[1]]) for a in places for b in places if a != b and (a[0], b[1]) in places.keys() - {a, b}
+    )
+    prompts, found = [[*here, *there], [*here, *tokens[mixed]]], [tokens[mixed], tokens[mixed]]
+    assert list(Relabelling.of(ids, numbers, prompts, found, 1.0, 0).copied) == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("start", "relabel", "share"), [("copying", None, 0.5), ("random", None, 0), ("random", 0.3, 0.3)]
+)
+def test_what_cannot_copy_yet_is_not_asked_to(world: Any, start: str, relabel: float | None, share: float) -> None:
+    model = world.model.model_copy(update={"start": start})
+    assert relabelled(world.changed(answers={"relabel": relabel}).answers, model) == share
 
 
 def test_each_part_of_a_step_is_read_at_that_step(answers: Any) -> None:
