@@ -39,7 +39,7 @@ from refinepoi.training.validation import Validation
 from refinepoi.training.watch import Memory, Rhythm, Watch
 
 DONE = "DONE.json"
-RELABELLED = 0.5  # with a model that starts able to copy: validation MRR .507 in the city, .482 without (docs/results.md)
+RELABELLED = 0.5  # with a model that starts able to copy: MRR .507 in the city, .482 without (docs/results.md)
 
 
 def untrained(
@@ -53,7 +53,7 @@ def untrained(
 
 
 def relabelled(phase: AnswerPhase, model_spec: ScratchModel | PretrainedModel) -> float:
-    """Share of the examples whose IDs are permuted. What cannot copy yet learns more slowly by it: .312, .417 without."""
+    """Share of the examples whose IDs are permuted. What cannot copy yet learns more slowly by it: .312 for .417."""
     if phase.relabel is not None:
         return phase.relabel
     return RELABELLED if isinstance(model_spec, ScratchModel) and model_spec.start == "copying" else 0.0

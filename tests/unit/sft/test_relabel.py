@@ -70,6 +70,11 @@ def test_the_share_is_drawn_anew_at_every_step(answers: Any) -> None:
     assert changed.any(0).all() and not changed.all(0).any()
 
 
+def test_names_are_drawn_anew_at_every_step(answers: Any) -> None:
+    some = answers(1.0)
+    assert all(a != b for a, b in zip(read(some, 0), read(some, 1), strict=True))
+
+
 def test_what_is_read_depends_on_seed_step_and_row_alone(answers: Any) -> None:
     some = answers(0.5)
     assert read(some, 7) == read(answers(0.5), 7) != read(some, 8)
