@@ -14,6 +14,7 @@ TABLE = {
     "split": pl.Int8,  # index into trajectories.SPLITS
     "prompt": pl.String,
     "answer": pl.String,  # the list to learn, the target's ID first; never shown in the prompt
+    "ranked": pl.String,  # the list of whatever ordered the candidates; it does not know the target
     "target": pl.Int32,  # POI index
 }
 STREAMS = {"text": pl.String}

@@ -9,7 +9,7 @@ from refinepoi.core.stage import Artifact, Context, stage
 from refinepoi.prompt.spec import CompactPrompt, EvidencePrompt, QuestionPrompt
 
 
-@stage(version=6, makes=Prompts, name="write_prompts")
+@stage(version=7, makes=Prompts, name="write_prompts")
 def write_prompts(
     context: Context,
     spec: CompactPrompt | EvidencePrompt | QuestionPrompt,

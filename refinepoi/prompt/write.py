@@ -46,13 +46,15 @@ def write_all(
     template = choose(spec, history, trajectories, evidence, semantic_ids, edges, profiles)
     written = [template.write(query) for query in progress(range(trajectories.queries.height), unit="prompt")]
     targets = trajectories.queries["target"].to_numpy().astype(np.int64)
-    lists = answer_lists(targets, evidence.candidates, history, semantic_ids, spec.list_length)
+    others = evidence.candidates, history, semantic_ids, spec.list_length
+    answers, ranked = answer_lists(targets, *others), answer_lists(None, *others)
     table = pl.DataFrame(
         {
             "query": np.arange(len(written), dtype=np.int32),
             "split": trajectories.queries["split"],
             "prompt": [one.text for one in written],
-            "answer": [write_answer(row, semantic_ids) for row in lists.tolist()],
+            "answer": [write_answer(row, semantic_ids) for row in answers.tolist()],
+            "ranked": [write_answer(row, semantic_ids) for row in ranked.tolist()],
             "target": trajectories.queries["target"],
         },
         schema=TABLE,

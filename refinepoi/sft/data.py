@@ -27,13 +27,13 @@ class Examples:
     prompts: token ids that are only read; at least one each.
     answers: token ids that are predicted; at least one each.
     weights: how much each answered token counts; 0 for those that are only read.
-    change: what is done to the tokens of an example each time it is read; nothing where None.
+    changes: what is done to the tokens of an example each time it is read, one after the other.
     """
 
     prompts: Sequence[Sequence[int]]
     answers: Sequence[Sequence[int]]
     weights: Sequence[Sequence[float]]
-    change: Change | None = None
+    changes: Sequence[Change] = ()
 
     def __len__(self) -> int:
         return len(self.prompts)
@@ -70,7 +70,7 @@ class Collator:
         self.texts = [np.array([*prompt, *answer], np.int64) for prompt, answer in both]
         self.weights = [np.array(weights, np.float32) for weights in examples.weights]
         self.totals = np.array([sum(weights) for weights in examples.weights])
-        self.pad, self.change = pad, examples.change
+        self.pad, self.changes = pad, examples.changes
 
     def norm(self, rows: Ints) -> float:
         """The summed weights of a batch."""
@@ -85,8 +85,8 @@ class Collator:
         norm: float32 [].
         """
         texts, weights = [self.texts[row] for row in rows], [self.weights[row] for row in rows]
-        if self.change is not None:
-            texts = [self.change(text, step, int(row)) for text, row in zip(texts, rows, strict=True)]
+        for change in self.changes:
+            texts = [change(text, step, int(row)) for text, row in zip(texts, rows, strict=True)]
         longest, width = max(map(len, weights)), max(map(len, texts)) - 1
         first = torch.tensor([width - len(text) + 1 for text in texts])  # of each row, after its padding
         mask = (torch.arange(width) >= first[:, None]).long()

@@ -14,7 +14,8 @@ from refinepoi.artifacts.trajectories import SPLITS
 from refinepoi.core.errors import DataError
 from refinepoi.core.seeding import generator
 from refinepoi.model.tokenizer import id_token_numbers
-from refinepoi.sft.data import Examples, Ints
+from refinepoi.sft.data import Change, Examples, Ints
+from refinepoi.sft.imitate import Imitation
 from refinepoi.sft.relabel import Relabelling
 from refinepoi.sft.spec import AlignmentPhase, AnswerPhase, ListPhase, StreamPhase
 
@@ -59,11 +60,16 @@ def answer_examples(
     answers = encode_answers(tokenizer, table["answer"].to_list())
     first = semantic_ids.levels
     weights = [[phase.first_item_weight] * first + [1.0] * (len(answer) - first) for answer in answers]
-    change = None
+    changes: list[Change] = []
+    taught = answers
+    if phase.imitate:
+        ranked = encode_answers(tokenizer, table["ranked"].to_list())
+        changes.append(Imitation(ranked, phase.imitate, seed))
+        taught = [[*answer, *other] for answer, other in zip(answers, ranked, strict=True)]
     if relabel:
         numbers = id_token_numbers(tokenizer, semantic_ids.tokens)
-        change = Relabelling.of(semantic_ids, numbers, encoded, answers, relabel, seed)
-    return Examples(encoded, answers, weights, change)
+        changes.append(Relabelling.of(semantic_ids, numbers, encoded, taught, relabel, seed))
+    return Examples(encoded, answers, weights, changes)
 
 
 def list_examples(

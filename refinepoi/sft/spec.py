@@ -47,6 +47,10 @@ class AnswerPhase(Phase):
     absent_target: Literal["keep", "skip"] = Field(
         description="queries whose prompt does not show the target: learn to answer them, or leave them out"
     )
+    imitate: Share = Field(
+        description="of the examples, each time one is read: the answer is the order of the evidence, not the target "
+        "first; distils whatever ranks the candidates"
+    )
     relabel: Share | None = Field(
         description="of the examples, each time one is read: IDs permuted, so that only copying helps; None: half of "
         "them for a model that starts able to copy, none for others"

@@ -58,6 +58,7 @@ def prompts(semantic_ids: SemanticIds = IDS, count: int = 23, list_length: int =
             "split": np.repeat([0, 1, 2], [5, 8, count - 13]),
             "prompt": texts,
             "answer": [semantic_ids.texts[t] for t in target],
+            "ranked": [semantic_ids.texts[t] for t in target],
             "target": target,
         }
     ).cast(TABLE)  # type: ignore[arg-type]

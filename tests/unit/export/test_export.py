@@ -40,7 +40,7 @@ class World:
         codes = np.array([[1, 8], [1, 0], [4, 0], [2, 2], [8, 8]], np.int32)
         self.ids = SemanticIds(codes, ((3, 3), (3, 3)), "nearest_free")
         rows = {"query": [0, 1], "split": [0, 1], "prompt": [PROMPT] * 2, "answer": [self.ids.texts[0]] * 2}
-        table = pl.DataFrame(rows | {"target": [0, 0]}, schema=TABLE)
+        table = pl.DataFrame(rows | {"ranked": rows["answer"], "target": [0, 0]}, schema=TABLE)
         facts = {"budget": 40, "longest_answer": 2 * K + 1, "template": "evidence", "history": "all"}
         words = ("a3", "answer", "d1", "g2", "h9")
         self.prompts = Prompts(table, pl.DataFrame(schema=STREAMS), words, self.ids.tokens, K, facts)

@@ -64,6 +64,7 @@ def make_prompts(ids: SemanticIds) -> Prompts:
             "split": np.repeat([0, 1, 2], 24),
             "prompt": [f"{'at ' * n}h{h}" for h, n in zip(hours, lengths, strict=True)],
             "answer": ["".join(ids.texts[(h + j) % PLACES] for j in range(K)) for h in hours],
+            "ranked": [ids.texts[h] for h in hours],
             "target": hours,
         },
         schema=prompt_tables.TABLE,

@@ -26,7 +26,8 @@ ANSWER = "<A_0,1><B_2,2><A_1,1><B_0,0>"
 def prompts() -> Prompts:
     words = ("a0", "a3", "answer", "d1", "g2", "h9")
     table = pl.DataFrame(
-        {"query": [0], "split": [0], "prompt": [TEXT], "answer": [ANSWER], "target": [0]}, schema=TABLE
+        {"query": [0], "split": [0], "prompt": [TEXT], "answer": [ANSWER], "ranked": [ANSWER], "target": [0]},
+        schema=TABLE,
     )
     facts = {"budget": 40, "longest_answer": 4}
     return Prompts(table, pl.DataFrame(schema=STREAMS), words, ID_TOKENS, 2, facts)

@@ -68,6 +68,7 @@ def test_evidence() -> None:
         "list a1 b0 <A_1,0><B_0,1> a2 b1 <A_0,1><B_1,0> answer"
     )
     assert prompts.table["answer"].item() == "<A_0,0><B_1,1><A_1,0><B_0,1><A_0,1><B_1,0>"
+    assert prompts.table["ranked"].item() == "<A_1,0><B_0,1><A_0,1><B_1,0><A_0,0><B_1,1>"  # candidates, then popular
 
 
 def test_evidence_with_a_hidden_time() -> None:

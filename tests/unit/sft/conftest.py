@@ -48,8 +48,11 @@ def make_prompts(ids: SemanticIds, streams: bool) -> Prompts:
         target = int(shown[best]) if query % 8 else int(draw.integers(PLACES))  # a few are not where the words say
         others = [int(p) for p in shown if p != target][: K - 1]
         answer = "".join(ids.texts[p] for p in [target, *others])
+        ranked = [int(p) for p in shown[:K]]
+        if query % 8 == 3:  # a few end with a place that is not shown
+            ranked[-1] = next(p for p in range(PLACES) if p not in shown)
         rows.append((query, query // 64, " ".join(f"{w} {ids.texts[p]}" for w, p in zip(words, shown, strict=True)),
-                     answer, target))  # fmt: skip
+                     answer, "".join(ids.texts[p] for p in ranked), target))  # fmt: skip
     table = pl.DataFrame(rows, schema=prompt_tables.TABLE, orient="row")
     texts = [" ".join(ids.texts[(s + 3 * i) % PLACES] for i in range(4 + s % 3)) for s in range(24)] if streams else []
     facts = {"budget": 200, "longest_answer": 2 * K + 1, "reasoning": False}
@@ -71,7 +74,7 @@ def world() -> World:
         kind="train", seed=0,
         alignment=AlignmentPhase(epochs=0, tasks=("place", "find", "near"), **common),
         streams=StreamPhase(epochs=1, supervise="ids", **common),
-        answers=AnswerPhase(epochs=1, min_steps=0, first_item_weight=2.0, absent_target="skip", relabel=0.5, **common),
+        answers=AnswerPhase(epochs=1, min_steps=0, first_item_weight=2.0, absent_target="skip", imitate=0.25, relabel=0.5, **common),
         lists=ListPhase(epochs=1, first_share=0.5, **common),
         weight_decay=0.01, beta2=0.99, max_grad_norm=1.0, precision="float32",
         log_every=2, eval_every=4, eval_queries=16, patience=0, save_every=2,

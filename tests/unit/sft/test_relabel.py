@@ -25,7 +25,7 @@ def answers(world: Any, tokenizer: Any) -> Any:
     """answers(relabel, seed, absent_target) -> examples."""
 
     def make(relabel: float, seed: int = 0, absent_target: str = "skip") -> Examples:
-        phase = world.changed(answers={"absent_target": absent_target}).answers
+        phase = world.changed(answers={"absent_target": absent_target, "imitate": 0.0}).answers
         return answer_examples(world.prompts, world.semantic_ids, tokenizer, phase, relabel, seed)
 
     return make
@@ -120,7 +120,7 @@ def test_each_part_of_a_step_is_read_at_that_step(answers: Any) -> None:
         return text
 
     plan = [np.array([3, 1, 4, 2]), np.array([0, 5, 2, 6])]
-    parts = Parts(plan, Collator(replace(answers(0.0), change=noted), 0), most=3)
+    parts = Parts(plan, Collator(replace(answers(0.0), changes=[noted]), 0), most=3)
     for number in range(len(parts)):
         parts[number]
     assert read_at == [(step, row) for step, rows in enumerate(plan) for row in rows.tolist()]

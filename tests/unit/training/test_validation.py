@@ -24,7 +24,7 @@ SAID = "Gym first, then home."
 def test_a_policy_that_reasons_is_measured_after_its_reasoning(tmp_path: Path) -> None:
     """After its closing mark this one names place 3 first, right after the question place 0."""
     rows = {"query": [0, 1], "split": [1, 1], "prompt": ["Where next?", "And now, after the bar?"]}
-    table = pl.DataFrame(rows | {"answer": ["", ""], "target": [3, 3]}).cast(TABLE)  # type: ignore[arg-type]
+    table = pl.DataFrame(rows | {"answer": ["", ""], "ranked": ["", ""], "target": [3, 3]}).cast(TABLE)  # type: ignore[arg-type]
     facts = {"chat": "auto", "reasoning": True, "template": "question"}
     prompts = Prompts(table, pl.DataFrame(schema=STREAMS), (), IDS.tokens, 4, facts)
     language = build(pretrained(thinking_folder(tmp_path, SAID)), prompts, IDS)
