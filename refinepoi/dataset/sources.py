@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from refinepoi.core.errors import DataError
-from refinepoi.dataset.city import simulate_city
+from refinepoi.dataset.cities import simulate_cities
 from refinepoi.dataset.clean import check_rows
 from refinepoi.dataset.files import find_file, read_rows
 from refinepoi.dataset.lbsn2vec import read_mat
@@ -75,8 +75,8 @@ def read_lbsn(spec: "LbsnDataset", report: Report) -> Iterator[pl.DataFrame]:
 
 
 def read_city(spec: "CityDataset", report: Report) -> Iterator[pl.DataFrame]:
-    """The simulated city's check-ins, as text of no file: line n is check-in n."""
-    rows = simulate_city(spec.city, spec.seed)
+    """The simulated check-ins, as text of no file: line n is check-in n."""
+    rows = simulate_cities(spec.city, spec.seed, spec.cities, spec.vary)
     report.rows_read += rows.height
     offset = round(spec.city.utc_offset_hours * 60)
     rows = rows.with_columns(file=pl.lit("city"), line=pl.int_range(1, pl.len() + 1, dtype=pl.Int64))

@@ -11,10 +11,12 @@ from refinepoi.dataset.protocol_spec import CleaningSpec, ProtocolSpec
 
 
 class CityDataset(Spec):
-    """The embedded city."""
+    """The embedded city, or several of them side by side."""
 
     kind: Literal["city"]
     seed: int = Field(ge=0)
+    cities: int = Field(ge=1, le=30, description="so many side by side; people and places of each are its own")
+    vary: float = Field(ge=0, lt=1, description="by which share the habits of the others may differ from `city`")
     city: CityModel
     cleaning: CleaningSpec
     protocol: ProtocolSpec

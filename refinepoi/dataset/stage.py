@@ -55,7 +55,7 @@ def trajectories_of(spec: DatasetSpec) -> Trajectories:
     steps.add("unseen users and POIs dropped", rows)
     counts = {"steps": steps.counts, "unseen": unseen}
     made = assemble(rows, names, protocol_facts(spec), spec.protocol.activity_groups, report, counts)
-    if isinstance(spec, CityDataset):
+    if isinstance(spec, CityDataset) and spec.cities == 1:
         from refinepoi.dataset.oracle import bounds
 
         made.facts["oracle"] = bounds(spec.city, spec.seed, made)
@@ -122,7 +122,8 @@ def protocol_facts(spec: OneDataset) -> dict[str, Any]:
         case SplitDataset():
             return {**facts, "dataset": spec.kind, "split": split, "files": spec.fingerprint}
         case CityDataset():
-            return {**facts, "dataset": "city", "split": split, "seed": spec.seed}
+            name = "city" if spec.cities == 1 else f"{spec.cities} cities"
+            return {**facts, "dataset": name, "split": split, "seed": spec.seed}
         case _:
             return {**facts, "dataset": spec.name, "split": split, "files": spec.fingerprint}
 

@@ -16,7 +16,7 @@ from refinepoi.model.field import has_map
 from refinepoi.model.rows import NOISE, make_room, start_around_mean, start_on_the_map
 from refinepoi.model.source import Base, require_weights
 from refinepoi.model.spec import PretrainedModel
-from refinepoi.model.tokenizer import id_token_numbers, prepare_foreign
+from refinepoi.model.tokenizer import SPECIALS, id_token_numbers, prepare_foreign
 
 log = logging.getLogger("refinepoi")
 COMPUTE = torch.bfloat16  # in which 4-bit weights are unpacked and multiplied
@@ -34,13 +34,9 @@ def build_pretrained(
             "model.revision: %s moves; today it is %s, and with model.revision=%s it stays that",
             spec.revision, base.revision, base.revision,
         )  # fmt: skip
-    if (template := prompts.facts.get("template")) in FOR_SCRATCH:
-        log.warning(
-            "prompt: %s is written for models from scratch; pretrained ones read language, so give prompt=question",
-            template,
-        )  # fmt: skip
     model, tokenizer = read_model(folder, base.bits, "model.path"), read_tokenizer(folder, "model.path")
     known = len(tokenizer)
+    _check_words(prompts, tokenizer)
     prepare_foreign(tokenizer, prompts.id_tokens, str(folder))
     make_room(model, len(tokenizer))
     start_around_mean(model, known, len(tokenizer), NOISE.get(spec.id_init, NOISE["mean"]), spec.seed)
@@ -49,6 +45,22 @@ def build_pretrained(
         start_on_the_map(model, known, numbers, semantic_ids, spec.seed)
     model.config.pad_token_id = tokenizer.pad_token_id
     return model, tokenizer, base
+
+
+def _check_words(prompts: Prompts, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Can the model have learned to read these prompts? UserError where one of ours would read a word as any other."""
+    words = set(prompts.words) - tokenizer.get_vocab().keys()
+    template = prompts.facts.get("template")
+    if words and set(SPECIALS) <= tokenizer.get_vocab().keys():
+        raise UserError(
+            f"model.path: built for other prompts, it has no word {min(words)!r} ({len(words)} missing): prompt.* and "
+            "quantizer.levels must be as where it was trained"
+        )
+    if words and template in FOR_SCRATCH:
+        log.warning(
+            "prompt: %s is written for models from scratch; pretrained ones read language, so give prompt=question",
+            template,
+        )  # fmt: skip
 
 
 def read_tokenizer(folder: Path, setting: str) -> PreTrainedTokenizerBase:

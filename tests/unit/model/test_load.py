@@ -153,6 +153,21 @@ def _set(file: Path, **changes: Any) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
 
 
+def test_a_model_of_ours_goes_on_where_it_can_read_the_prompts(
+    prompts: Prompts, semantic_ids: SemanticIds, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its ID tokens stay as trained; a word it lacks would be read like any other unknown one."""
+    own = build(scratch(), prompts, semantic_ids)
+    save(own, tmp_path)
+    told = replace(prompts, facts=prompts.facts | {"template": "evidence"})
+    again = build(pretrained(tmp_path), told, semantic_ids)
+    assert not caplog.messages
+    for name, value in own.model.state_dict().items():
+        assert torch.equal(value, again.model.state_dict()[name]), name
+    with pytest.raises(UserError, match=r"model\.path: built for other prompts, it has no word 'b7' \(2 missing\)"):
+        build(pretrained(tmp_path), replace(told, words=(*told.words, "b7", "b9")), semantic_ids)
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [

@@ -74,7 +74,9 @@ def world() -> World:
         kind="train", seed=0,
         alignment=AlignmentPhase(epochs=0, tasks=("place", "find", "near"), **common),
         streams=StreamPhase(epochs=1, supervise="ids", **common),
-        answers=AnswerPhase(epochs=1, min_steps=0, first_item_weight=2.0, absent_target="skip", imitate=0.25, relabel=0.5, **common),
+        answers=AnswerPhase(
+            epochs=1, min_steps=0, first_item_weight=2.0, absent_target="skip", imitate=0.25, relabel=0.5, **common
+        ),
         lists=ListPhase(epochs=1, first_share=0.5, **common),
         weight_decay=0.01, beta2=0.99, max_grad_norm=1.0, precision="float32",
         log_every=2, eval_every=4, eval_queries=16, patience=0, save_every=2,
