@@ -16,14 +16,6 @@ from small import SMALL
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
-    """Working folder, run folder and console of one whole run."""
-    folder = tmp_path_factory.mktemp("work")
-    done = refinepoi(folder, *SMALL)
-    return folder, last_line(done), done.stdout + done.stderr
-
-
 def stages(run: Path) -> dict[str, dict[str, object]]:
     return json.loads((run / "metrics.json").read_text())["stages"]
 
@@ -59,13 +51,6 @@ def test_the_same_run_only_reads(first: tuple[Path, Path, str]) -> None:
     assert before["methods"] == after["methods"]
 
 
-def test_reward_weights_redo_only_the_last_stages(first: tuple[Path, Path, str]) -> None:
-    folder, _, _ = first
-    done = refinepoi(folder, *SMALL, "reward.weights.rank=3", "tracking=off")
-    made = {name for name, stage in stages(last_line(done)).items() if not stage["hit"]}
-    assert made == {"policy", "predictions", "metrics"}
-
-
 def test_an_ensemble_is_one_row_more(first: tuple[Path, Path, str]) -> None:
     folder, run, _ = first
     words = ["ensemble=loglinear", "ensemble.counters=[user_count,user_hour_1h]", "tracking=off"]
@@ -76,21 +61,36 @@ def test_an_ensemble_is_one_row_more(first: tuple[Path, Path, str]) -> None:
     assert after["ensemble"]["MRR"] > after["popularity"]["MRR"]
 
 
-def test_a_sweep_builds_what_is_common_once(first: tuple[Path, Path, str]) -> None:
-    folder, _, _ = first
-    done = refinepoi(folder, *SMALL, "-m", "reward.weights.soft=0.1,0.9", "tracking=off", "goal=policy")
-    sweep = last_line(done)
+def test_a_sweep_of_reward_weights_redoes_only_the_last_stages(swept: tuple[Path, Path]) -> None:
+    _, sweep = swept
     outcomes = [json.loads((sweep / str(n) / "outcome.json").read_text()) for n in (0, 1)]
     assert [o["status"] for o in outcomes] == ["done", "done"]
     for n in (0, 1):
-        records = json.loads((sweep / str(n) / "stages.json").read_text())
-        assert {name for name, record in records.items() if not record["hit"]} == {"policy"}
+        made = {name for name, stage in stages(sweep / str(n)).items() if not stage["hit"]}
+        assert made == {"policy", "predictions", "metrics"}
 
 
-def test_same_settings_in_another_store_give_the_same_bytes(first: tuple[Path, Path, str], tmp_path: Path) -> None:
+def test_killed_twice_in_another_store_and_started_again_gives_the_same_bytes(
+    first: tuple[Path, Path, str], tmp_path: Path
+) -> None:
+    """SIGKILL while the encoder is trained and while the policy is; the end is that of the uninterrupted run.
+
+    Moments inside a training are those of `unit/{sft,grpo}/test_kill.py`.
+    """
     folder, run, _ = first
-    done = refinepoi(tmp_path, *SMALL, "tracking=off")
-    other = last_line(done)
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "refinepoi", *SMALL, "tracking=off"]
+    nowhere = subprocess.DEVNULL
+    for stage in ("train_encoder", "train_grpo"):
+        job = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=nowhere, stderr=nowhere)
+        while job.poll() is None and not list(tmp_path.glob(f"artifacts/.partial/{stage}-*")):
+            time.sleep(0.01)
+        job.send_signal(signal.SIGKILL)
+        assert job.wait() == -signal.SIGKILL
+        assert list(tmp_path.glob(f"artifacts/.partial/{stage}-*")), "killed in the middle"
+    other = last_line(refinepoi(tmp_path, *SMALL, "tracking=off"))
+    hits = {name for name, stage in stages(other).items() if stage["hit"]}
+    assert "warm_start" in hits and "policy" not in hits
     for name, stage in stages(run).items():
         manifests = [
             json.loads((root / "artifacts" / stage["stage"] / stage["key"] / "manifest.json").read_text())
@@ -99,21 +99,7 @@ def test_same_settings_in_another_store_give_the_same_bytes(first: tuple[Path, P
         differing = {f for f, d in manifests[0]["files"].items() if d != manifests[1]["files"].get(f)}
         assert not differing - {"curve.json"}, (name, differing)
     assert (other / "predictions.parquet").read_bytes() == (run / "predictions.parquet").read_bytes()
-
-
-def test_killed_and_started_again(first: tuple[Path, Path, str], tmp_path: Path) -> None:
-    """SIGKILL at four moments; each restart goes on or redoes; the end is that of the uninterrupted run."""
-    _, run, _ = first
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "refinepoi", *SMALL, "tracking=off"]
-    nowhere = subprocess.DEVNULL
-    for seconds in (3, 5, 8, 12):
-        job = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=nowhere, stderr=nowhere)
-        time.sleep(seconds)
-        job.send_signal(signal.SIGKILL)
-        job.wait()
-    done = refinepoi(tmp_path, *SMALL, "tracking=off")
-    end = json.loads((last_line(done) / "metrics.json").read_text())
+    end = json.loads((other / "metrics.json").read_text())
     assert end["methods"] == json.loads((run / "metrics.json").read_text())["methods"]
 
 

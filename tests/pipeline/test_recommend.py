@@ -7,14 +7,13 @@ from pathlib import Path
 from command import last_line, refinepoi
 from small import SMALL
 
-QUICK = [*SMALL, "sft=off", "tracking=off"]
 
-
-def test_a_table_of_visits_is_answered(tmp_path: Path) -> None:
+def test_a_table_of_visits_is_answered(first: tuple[Path, Path, str], tmp_path: Path) -> None:
     from refinepoi import Recommender
     from refinepoi.recommend.run import Handles
 
-    run = last_line(refinepoi(tmp_path, *QUICK, "goal=policy"))
+    folder, run, _ = first
+    settings = [*SMALL, "tracking=off", f"runtime.store={folder}/artifacts"]
     pois = Handles(run).trajectories.load().pois["poi_id"].to_list()
     visits = [(pois[0], "2024-03-01T08:10-05:00"), (pois[1], "2024-03-01T12:20-05:00")]
     text = "who,place,at\n" + "".join(f"ann,{poi},{time}\n" for poi, time in visits)
@@ -24,7 +23,7 @@ def test_a_table_of_visits_is_answered(tmp_path: Path) -> None:
         "goal=recommend", "recommend.input=trips.csv", "recommend.columns.user=who", "recommend.columns.poi=place",
         "recommend.columns.time=at", "recommend.when=last+45", "recommend.names=names.csv", "recommend.k=5",
     ]  # fmt: skip
-    done = refinepoi(tmp_path, *QUICK, *asked)
+    done = refinepoi(tmp_path, *settings, *asked)
     out = last_line(done)
     by_run = last_line(refinepoi(tmp_path, *asked, f"recommend.run={run}", "tracking=off"))
     for name in ("recommendations.json", "recommendations.csv", "recommendations.txt", "recommendations.html"):
@@ -41,7 +40,7 @@ def test_a_table_of_visits_is_answered(tmp_path: Path) -> None:
     )
 
     (tmp_path / "trips.csv").write_text(text + "bob,atlantis,2024-03-01T08:10-05:00\nbob,p1,later\n")
-    refused = refinepoi(tmp_path, *QUICK, *asked, check=False)
+    refused = refinepoi(tmp_path, *settings, *asked, check=False)
     assert refused.returncode == 2 and "Traceback" not in refused.stderr
     for said in ("2 of 4 rows cannot be used", "row 4: place 'atlantis'", "row 5: time 'later' cannot be read"):
         assert said in refused.stdout + refused.stderr

@@ -5,15 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
-import small
 from command import last_line, refinepoi
 
-SMALL = [*small.SMALL, "tracking=off"]
 
-
-def test_a_sweep_is_compared_without_its_store(tmp_path: Path) -> None:
-    sweep = last_line(refinepoi(tmp_path, *SMALL, "-m", "reward.weights.rank=0.5,4"))
-    (tmp_path / "artifacts").rename(tmp_path / "gone")
+def test_a_sweep_is_compared_without_its_store(swept: tuple[Path, Path], tmp_path: Path) -> None:
+    folder, sweep = swept
+    assert not (folder / "artifacts").exists()
     out = last_line(refinepoi(tmp_path, "goal=report", f"report.runs=[{sweep}]", "report.resamples=200"))
     outcome = json.loads((out / "outcome.json").read_text())
     assert (outcome["status"], outcome["compared"], outcome["runs"]) == ("done", 2, 2)

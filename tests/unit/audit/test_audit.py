@@ -35,9 +35,16 @@ from refinepoi.ranker.crossfit import plan
 HOUR = 3600
 
 
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of training, which is asked query by query, two: what is planted here is planted in all of them."""
+    monkeypatch.setattr(prompts, "ASKED_IN_TRAINING", 2)
+    monkeypatch.setattr(prompts, "TRAINED", 150)
+
+
 @pytest.fixture(scope="module")
 def city() -> Any:
-    small = ["dataset.city.users=50", "dataset.city.pois=90", "dataset.city.days=70", "quantizer=random"]
+    small = ["dataset.city.users=30", "dataset.city.pois=70", "dataset.city.days=50", "quantizer=random"]
     return check([*small, "encoder.epochs=1", "goal=audit", "tracking=off"], multirun=False).jobs[0].experiment
 
 
