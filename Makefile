@@ -9,7 +9,7 @@ demo: install
 	$(BIN)/refinepoi
 
 test: check
-	$(BIN)/pytest -n 2
+	$(BIN)/pytest -n 2 --dist worksteal
 
 check: install
 	$(BIN)/ruff check .
