@@ -63,7 +63,10 @@ def status(findings: list[Finding]) -> dict[str, str]:
     return {finding.name: finding.status for finding in findings}
 
 
-def test_an_honest_city_passes(city: Any, visits: Trajectories, ids: SemanticIds) -> None:
+def test_an_honest_city_passes(
+    city: Any, visits: Trajectories, ids: SemanticIds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.undo()  # asked as much as a run asks
     findings = split_findings(visits) + training_findings(visits, city.features, city.encoder)
     findings += prompt_findings(visits, city.evidence, city.ranker, city.prompt, ids)
     assert len(findings) == 10 and set(status(findings).values()) == {"passed"}, findings
