@@ -100,7 +100,7 @@ def test_every_option_validates(option: str, needs: dict[str, list[str]], monkey
 def test_every_experiment_validates(name: str, needs: dict[str, list[str]]) -> None:
     text = (ROOT / "experiments" / f"{name}.yaml").read_text()
     assert len(text.splitlines()) <= 25 and text.startswith(f"# @package _global_\n# refinepoi experiments={name}")
-    extra = needs["dataset/nyc"] if "nyc" in name else []
+    extra = needs["dataset/nyc"] * ("nyc" in name) + needs["model/local"] * ("from" in name)
     assert check([f"experiments={name}", *extra], multirun=False).jobs
 
 
