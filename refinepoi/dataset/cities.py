@@ -18,7 +18,9 @@ VARIED = (
     "active_share", "spell_days", "routines", "routine_rate", "fidelity", "habit_days", "punctuality_hours", "impulses",
     "follow_ups", "explore", "explore_decay", "distance_km", "popularity",
 )  # fmt: skip
-SHARES = ("active_share", "routine_rate", "fidelity", "follow_ups")
+SHARES = ("active_share", "routine_rate", "fidelity", "follow_ups", "explore")
+MOST = 0.95
+"""No share is drawn above this, unless the city's own is."""
 EAST = 1.5
 """Degrees from one city to the next: nobody visits two, and clocks stay within 3 hours of the sun's for 30 of them."""
 
@@ -38,8 +40,9 @@ def varied(model: "CityModel", seed: int, number: int, vary: float) -> "CityMode
     draw = generator(seed, "cities", str(number))
     values: dict[str, object] = {}
     for name in VARIED:
-        value = getattr(model, name) * (1 + vary * draw.uniform(-1, 1))
-        values[name] = min(value, 0.95) if name in SHARES else value
+        own = getattr(model, name)
+        value = own * (1 + vary * draw.uniform(-1, 1))
+        values[name] = min(value, max(MOST, own)) if name in SHARES else value
     values["routines"] = max(round(float(values["routines"])), 1)  # type: ignore[arg-type]
     values["spell_days"] = max(float(values["spell_days"]), 1.0)  # type: ignore[arg-type]
     latitude, longitude = model.centre

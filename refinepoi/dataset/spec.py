@@ -46,7 +46,7 @@ class PairDataset(Spec):
 def _content(part: OneDataset) -> set[tuple[str, str]]:
     """What the check-ins come from, such that equal data is equal here."""
     if isinstance(part, CityDataset):
-        return {("city", str(part.seed))}
+        return {("city", str(part.seed + number)) for number in range(part.cities)}
     return part.checkins()
 
 

@@ -16,7 +16,7 @@ from refinepoi.model.field import has_map
 from refinepoi.model.rows import NOISE, make_room, start_around_mean, start_on_the_map
 from refinepoi.model.source import Base, require_weights
 from refinepoi.model.spec import PretrainedModel
-from refinepoi.model.tokenizer import SPECIALS, id_token_numbers, prepare_foreign
+from refinepoi.model.tokenizer import id_token_numbers, is_word_tokenizer, prepare_foreign
 
 log = logging.getLogger("refinepoi")
 COMPUTE = torch.bfloat16  # in which 4-bit weights are unpacked and multiplied
@@ -49,14 +49,15 @@ def build_pretrained(
 
 def _check_words(prompts: Prompts, tokenizer: PreTrainedTokenizerBase) -> None:
     """Can the model have learned to read these prompts? UserError where one of ours would read a word as any other."""
-    words = set(prompts.words) - tokenizer.get_vocab().keys()
-    template = prompts.facts.get("template")
-    if words and set(SPECIALS) <= tokenizer.get_vocab().keys():
-        raise UserError(
-            f"model.path: built for other prompts, it has no word {min(words)!r} ({len(words)} missing): prompt.* and "
-            "quantizer.levels must be as where it was trained"
-        )
-    if words and template in FOR_SCRATCH:
+    known = tokenizer.get_vocab()
+    missing = [token for token in (*prompts.words, *prompts.id_tokens) if token not in known]
+    if is_word_tokenizer(tokenizer):
+        if missing:
+            raise UserError(
+                f"model.path: built for other prompts, it has no {missing[0]!r} ({len(missing)} missing): give "
+                "prompt.* and quantizer.levels as where it was trained"
+            )
+    elif (template := prompts.facts.get("template")) in FOR_SCRATCH:
         log.warning(
             "prompt: %s is written for models from scratch; pretrained ones read language, so give prompt=question",
             template,

@@ -39,6 +39,11 @@ def word_tokenizer(words: Sequence[str], id_tokens: Sequence[str], longest: int)
     return tokenizer
 
 
+def is_word_tokenizer(tokenizer: PreTrainedTokenizerBase) -> bool:
+    """Whether it is one of ours, which reads every word it does not know alike."""
+    return isinstance(getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None), WordLevel)
+
+
 def add_id_tokens(tokenizer: PreTrainedTokenizerBase, id_tokens: Sequence[str]) -> None:
     """Add what is missing; order is kept. Does nothing to a tokenizer that has them all."""
     known = tokenizer.get_vocab()

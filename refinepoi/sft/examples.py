@@ -47,7 +47,7 @@ def alignment_examples(prompts: Prompts, tokenizer: Any, phase: AlignmentPhase) 
 def answer_examples(
     prompts: Prompts, semantic_ids: SemanticIds, tokenizer: Any, phase: AnswerPhase, relabel: float, seed: int
 ) -> Examples:
-    """One example a train query; the answer as written in the prompts, the target first.
+    """One example a train query; the answer as written in the prompts, the target first, or the order beside it.
 
     relabel: share of the examples whose IDs are permuted. seed: of what that draws.
     """
@@ -65,7 +65,7 @@ def answer_examples(
     if phase.imitate:
         ranked = encode_answers(tokenizer, table["ranked"].to_list())
         changes.append(Imitation(ranked, phase.imitate, seed))
-        taught = [[*answer, *other] for answer, other in zip(answers, ranked, strict=True)]
+        taught = ranked if phase.imitate == 1 else [[*a, *r] for a, r in zip(answers, ranked, strict=True)]
     if relabel:
         numbers = id_token_numbers(tokenizer, semantic_ids.tokens)
         changes.append(Relabelling.of(semantic_ids, numbers, encoded, taught, relabel, seed))

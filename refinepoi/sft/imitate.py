@@ -1,6 +1,6 @@
 """Distillation: in some examples the answer is the list of whatever ranked the candidates, not the target and the rest.
 
-Its order says, of every query alike, what a target says by chance: so a model learns to rank with fewer examples.
+An order says at once what many targets say by chance: so a model learns to rank from fewer examples.
 """
 
 from collections.abc import Sequence

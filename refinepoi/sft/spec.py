@@ -40,16 +40,16 @@ class StreamPhase(Phase):
 
 
 class AnswerPhase(Phase):
-    """One answer a query: the target, then the other candidates. Runs where the prompts have no streams."""
+    """One answer a query: the target, then other candidates, or these in order. Runs where prompts have no streams."""
 
     min_steps: int = Field(ge=0, description="epochs are added until there are so many: few queries, still learned")
-    first_item_weight: Positive = Field(description="of the target's tokens; those of the other items have 1")
+    first_item_weight: Positive = Field(description="of the first place's tokens; those of the others have 1")
     absent_target: Literal["keep", "skip"] = Field(
         description="queries whose prompt does not show the target: learn to answer them, or leave them out"
     )
     imitate: Share = Field(
-        description="of the examples, each time one is read: the answer is the order of the evidence, not the target "
-        "first; distils whatever ranks the candidates"
+        description="of these examples, each time one is read: the answer is the order of the evidence, not the "
+        "target first; distils whatever ranks the candidates"
     )
     relabel: Share | None = Field(
         description="of the examples, each time one is read: IDs permuted, so that only copying helps; None: half of "

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command import last_line, refinepoi
+from command import copy_store, last_line, refinepoi
 from filelock import FileLock
 from small import SMALL
 
@@ -29,8 +29,7 @@ def once(factory: pytest.TempPathFactory, name: str, make: Callable[[Path], None
 
 @pytest.fixture(scope="session")
 def first(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, str]:
-    """Working folder, run folder and console of one whole run. Tests may add to its store, and train no policy there:
-    `test_sweeps.py` watches for the only one."""
+    """Working folder, run folder and console of one whole run. Tests may add to its store."""
 
     def make(folder: Path) -> None:
         done = refinepoi(folder, *SMALL)
@@ -47,7 +46,7 @@ def swept(first: tuple[Path, Path, str], tmp_path_factory: pytest.TempPathFactor
     """Working folder and sweep folder of two reward weights that began with the store of `first`, then moved away."""
 
     def make(folder: Path) -> None:
-        shutil.copytree(first[0] / "artifacts", folder / "artifacts")
+        copy_store(first[0] / "artifacts", folder / "artifacts")
         done = refinepoi(folder, *SMALL, "-m", "reward.weights.rank=0.5,4", "tracking=off")
         (folder / "sweep").write_text(str(last_line(done)), encoding="utf-8")
         (folder / "artifacts").rename(folder / "gone")

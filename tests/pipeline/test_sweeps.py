@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import small
+from command import copy_store
 
 ROOT = Path(__file__).resolve().parents[2]
 SWEEPS = sorted(file.stem for file in (ROOT / "multirun_sweeps").glob("*.yaml"))
@@ -97,9 +98,9 @@ def test_one_bad_job_stops_a_sweep_before_it_starts(tmp_path: Path) -> None:
 
 
 def test_stopped_by_a_signal_and_resumed_to_the_same_bytes(work: Path, tmp_path: Path) -> None:
-    words = [*SMALL, f"runtime.store={work}/artifacts", "goal=policy", "grpo.steps=30", "grpo.save_every=1000"]
-    job = start(tmp_path, *words)
-    partial = work / "artifacts" / ".partial"
+    copy_store(work / "artifacts", tmp_path / "artifacts")
+    job = start(tmp_path, *SMALL, "goal=policy", "grpo.steps=30", "grpo.save_every=1000")
+    partial = tmp_path / "artifacts" / ".partial"
     for _ in range(600):
         if list(partial.glob("train_grpo-*/.work/best-0")):
             break

@@ -1,6 +1,7 @@
 """The command line as users call it: a process of its own, in a folder of its own."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,3 +19,8 @@ def refinepoi(folder: Path, *words: str, check: bool = True) -> subprocess.Compl
 def last_line(done: subprocess.CompletedProcess[str]) -> Path:
     """The folder that a command names at its end: of its run, its sweep or its answers."""
     return Path(done.stdout.splitlines()[-1])
+
+
+def copy_store(store: Path, copy: Path) -> None:
+    """What is finished; another worker may be at work on the rest."""
+    shutil.copytree(store, copy, ignore=shutil.ignore_patterns(".*"))

@@ -123,6 +123,9 @@ def test_the_data_trained_on_is_not_tested_on(published: list[str], tmp_path: Pa
     with pytest.raises(UserError, match=same):
         spec("dataset.test.seed=0")
     with pytest.raises(UserError, match=same):
+        spec("dataset.train.cities=3", "dataset.test.seed=2")
+    spec("dataset.train.cities=3", "dataset.test.seed=3")
+    with pytest.raises(UserError, match=same):
         words = ["dataset=pair", *published, f"dataset.test.path={tmp_path / 'NYC_train.csv'}"]
         check(words, multirun=False)
     again = ["dataset=pair", *published, f"dataset.test.path={tmp_path / 'all.csv'}"]  # other bytes, the same visits

@@ -104,6 +104,13 @@ def test_plain_transformers_load_it(world: World, kind: str, tmp_path: Path, req
     assert not list(folder.glob("adapter*"))
 
 
+def test_another_run_goes_on_from_it(world: World, exported: Path, scratch_policy: Policy) -> None:
+    """As `experiments=nyc_from_cities` does."""
+    again, ours = build(pretrained(exported), world.prompts, world.ids), load(scratch_policy.model)
+    assert len(again.tokenizer) == len(ours.tokenizer)
+    assert torch.equal(logits(again, world.prompts), logits(ours, world.prompts))
+
+
 def test_what_servers_ask_for(exported: Path) -> None:
     config = json.loads((exported / "config.json").read_text())
     assert config["architectures"] == ["Qwen3ForCausalLM"] and config["dtype"] == "float32"

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 import torch
 from models import difference, logits, lora, pretrained, scratch, train
+from transformers import AutoTokenizer
 
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
 from refinepoi.core.errors import UserError
 from refinepoi.model.load import build, load, save
+from refinepoi.model.tokenizer import SPECIALS
 
 Folder = Callable[..., Path]
 EACH = pytest.mark.parametrize(
@@ -164,8 +166,21 @@ def test_a_model_of_ours_goes_on_where_it_can_read_the_prompts(
     assert not caplog.messages
     for name, value in own.model.state_dict().items():
         assert torch.equal(value, again.model.state_dict()[name]), name
-    with pytest.raises(UserError, match=r"model\.path: built for other prompts, it has no word 'b7' \(2 missing\)"):
-        build(pretrained(tmp_path), replace(told, words=(*told.words, "b7", "b9")), semantic_ids)
+    for change in ({"words": (*told.words, "b7", "b9")}, {"id_tokens": (*told.id_tokens, "<A_7,7>", "<B_7,7>")}):
+        with pytest.raises(UserError, match=r"model\.path: built for other .* no '(b7|<A_7,7>)' \(2 missing"):
+            build(pretrained(tmp_path), replace(told, **change), semantic_ids)
+
+
+def test_words_in_pieces_are_nothing_unknown(
+    prompts: Prompts, semantic_ids: SemanticIds, folder: Folder, tmp_path: Path
+) -> None:
+    """Gemma's tokenizers name pad, bos, eos and unk as ours do, and hold few whole words."""
+    shutil.copytree(folder("llama", True), tmp_path / "model")
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model")
+    tokenizer.add_tokens(list(SPECIALS))
+    tokenizer.save_pretrained(tmp_path / "model")
+    assert set(prompts.words) - tokenizer.get_vocab().keys()
+    build(pretrained(tmp_path / "model"), prompts, semantic_ids)
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,10 @@ def test_prompts_and_weights_stay(examples: Any) -> None:
     plain, changed = examples(0.0), examples(1.0)
     k = len(plain.answers[0]) - 1
     assert (read(plain)[0][:, :-k] == read(changed)[0][:, :-k]).all()
-    assert list(plain.weights) == list(changed.weights)
+    rows = np.arange(len(plain))
+    one, other = (Collator(some, pad=0)(rows, 1.0) for some in (plain, changed))
+    assert (one["weights"] == other["weights"]).all() and one["weights"].sum() == Collator(plain, pad=0).norm(rows)
+    assert (one["answers"] != other["answers"]).any()
 
 
 def test_relabelled_where_either_answer_could_be_copied(world: Any, tokenizer: Any, examples: Any) -> None:
