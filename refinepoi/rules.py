@@ -1,9 +1,12 @@
 """Rules that no part sees alone: what does not fit together, each with its remedy, found before anything is trained."""
 
 from collections.abc import Iterator
+from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
+from refinepoi.core.model_folder import whole_words
 from refinepoi.core.resources import may_have_gpu
+from refinepoi.core.spec import grid_shape
 from refinepoi.prompt.spec import QuestionPrompt
 from refinepoi.ranker.spec import KERNELS, SCORES, added_counters
 
@@ -67,6 +70,28 @@ def _budget(experiment: "Experiment", prompt: QuestionPrompt) -> Iterator[str]:
             f"prompt.budget: {prompt.budget} tokens, but an empty prompt has {least}; give at least "
             f"prompt.budget={least}, and more for visits, candidates and profile"
         )
+
+
+def _words(experiment: "Experiment") -> Iterator[str]:
+    """A model of ours that goes on must know the words. Found here, and not after encoder and ranker are trained."""
+    prompt, path = experiment.prompt, getattr(experiment.model, "path", None)
+    if path is None or prompt.kind != "evidence" or (known := whole_words(path)) is None:
+        return
+    from refinepoi.prompt.bins import prefixes
+
+    words = [f"{letter}{prompt.bins - 1}" for letter in prefixes(len(prompt.counters))]
+    if missing := [word for word in words if word not in known]:
+        yield (
+            f"prompt.bins: {prompt.bins} for each of {len(prompt.counters)} prompt.counters, but the model in "
+            f"model.path has no word {missing[0]!r}; give those it was trained with"
+        )
+    for number, level in enumerate(getattr(experiment.quantizer, "levels", ())):
+        height, width = grid_shape(level)
+        if (token := f"<{ascii_uppercase[number]}_{height - 1},{width - 1}>") not in known:
+            yield (
+                f"quantizer.levels: level {number + 1} is {level}, but the model in model.path has no token {token!r}; "
+                "give those it was trained with"
+            )
 
 
 def _reasoning(experiment: "Experiment") -> Iterator[str]:
@@ -176,5 +201,5 @@ def _goals(experiment: "Experiment") -> Iterator[str]:
         yield "report.runs: goal=report compares finished runs; give report.runs=[FOLDER,...]"
 
 
-RULES = (_lists, _prompts, _counters, _answers, _training, _processes, _goals)
+RULES = (_lists, _prompts, _words, _counters, _answers, _training, _processes, _goals)
 """Each looks across parts and says what does not fit together, with the remedy."""

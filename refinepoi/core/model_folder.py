@@ -80,3 +80,14 @@ def _shards(folder: Path) -> set[str]:
 def _sha256(name: str, size: int, modified: int) -> bytes:
     with Path(name).open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
+
+
+def whole_words(path: str) -> frozenset[str] | None:
+    """The vocabulary of a folder whose tokenizer knows whole words only, as those of models from scratch; else None."""
+    try:
+        content = json.loads((Path(path).expanduser() / "tokenizer.json").read_text(encoding="utf-8"))
+        if content["model"]["type"] != "WordLevel":
+            return None
+        return frozenset(content["model"]["vocab"]).union(token["content"] for token in content["added_tokens"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None  # whoever loads it says what is wrong

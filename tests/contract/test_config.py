@@ -15,6 +15,7 @@ from refinepoi.experiment import Experiment, load_config, to_yaml
 from refinepoi.features.spec import FittedFeatures
 from refinepoi.launching.composition import check
 from refinepoi.model.spec import Qlora
+from refinepoi.model.tokenizer import word_tokenizer
 from refinepoi.quantizer.spec import FittedSpec
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -269,3 +270,37 @@ def test_goals_are_the_pipeline() -> None:
     properties = re.findall(r"@cached_property\n    def (\w+)", text)
     assert set(GOALS) - {"report", "dashboard"} <= set(properties)  # these two make no artifact
     assert set(properties) - set(GOALS) == {"warm_start_predictions", "ranker_predictions"}
+
+
+def test_a_model_of_ours_goes_on_with_the_words_it_knows(tmp_path: Path) -> None:
+    """Refused before anything is trained; a tokenizer that reads words in pieces is not asked."""
+    words = [f"{letter}{n}" for letter in "abcefi" for n in range(24)]
+    ids = [f"<{level}_{row},{column}>" for level in "AB" for row in range(8) for column in range(8)]
+    tokenizer = word_tokenizer(words, ids, 256)
+    tokenizer.save_pretrained(tmp_path)
+    (tmp_path / "config.json").touch()
+    (tmp_path / "model.safetensors").touch()
+    goes_on = ["model=local", "model/training=full", f"model.path={tmp_path}"]
+    assert check(goes_on, multirun=False).jobs
+    refused = [
+        (
+            ["prompt.bins=25"],
+            "prompt.bins: 25 for each of 6 prompt.counters, but the model in model.path has no word 'a24",
+        ),
+        (
+            [
+                "prompt.counters=[user_count,user_next,user_habit,user_hour_2h,user_decay_7d,user_next_gap,days_since_visit]"
+            ],
+            "has no word 'j23'",
+        ),
+        (
+            ["quantizer.levels=[8x8,8x9]"],
+            "quantizer.levels: level 2 is 8x9, but the model in model.path has no token '<B_7",
+        ),
+    ]
+    for change, line in refused:
+        with pytest.raises(UserError, match=re.escape(line)):
+            check([*goes_on, *change], multirun=False)
+    pieces = (tmp_path / "tokenizer.json").read_text().replace('"WordLevel"', '"BPE"')
+    (tmp_path / "tokenizer.json").write_text(pieces)
+    assert check([*goes_on, "prompt.bins=25"], multirun=False).jobs
