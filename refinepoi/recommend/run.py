@@ -8,6 +8,7 @@ import yaml  # type: ignore[import-untyped]
 from pydantic import TypeAdapter, ValidationError
 
 from refinepoi.artifacts.evidence import Evidence
+from refinepoi.artifacts.files import BrokenArtifact
 from refinepoi.artifacts.policy import Policy
 from refinepoi.artifacts.prompts import Prompts
 from refinepoi.artifacts.semantic_ids import SemanticIds
@@ -84,9 +85,22 @@ def read_parts(run: Path, store: Path | None) -> Any:
     from refinepoi.recommend.recommender import Parts
 
     found = Handles(run, store)
-    loaded = found.trajectories.load(), found.prompts.load(), found.semantic_ids.load(), found.policy.load()
+    loaded = load_all(found.trajectories, found.prompts, found.semantic_ids, found.policy)
     ranker = FittedRanker.load(found.ranked.path) if found.ranked else None
     return Parts(found.evidence, found.prompt, found.decoding, *loaded, ranker)
+
+
+def load_all(
+    trajectories: Artifact[Trajectories],
+    prompts: Artifact[Prompts],
+    semantic_ids: Artifact[SemanticIds],
+    policy: Artifact[Policy],
+) -> tuple[Trajectories, Prompts, SemanticIds, Policy]:
+    """Each part. Raises UserError where one is not as this version writes it."""
+    try:
+        return trajectories.load(), prompts.load(), semantic_ids.load(), policy.load()
+    except BrokenArtifact as error:
+        raise UserError(f"run: made by another version, or damaged: {error}; {MAKE}") from None
 
 
 def _stores(run: Path, store: str) -> list[Path]:

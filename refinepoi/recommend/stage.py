@@ -31,9 +31,10 @@ def recommend_places(
     from refinepoi.recommend.answers import answer_all, read_names, write_csv, write_text
     from refinepoi.recommend.page import write_page
     from refinepoi.recommend.recommender import Parts, Recommender, device_of
+    from refinepoi.recommend.run import load_all
     from refinepoi.recommend.trips import read_questions
 
-    loaded = trajectories.load(), prompts.load(), semantic_ids.load(), policy.load()
+    loaded = load_all(trajectories, prompts, semantic_ids, policy)
     ranker = FittedRanker.load(ranked[0].path) if ranked else None
     parts = Parts(evidence, prompt, decoding, *loaded, ranker)
     recommender = Recommender(parts, read_names(spec.names), device_of(context.runtime.device))

@@ -1,6 +1,7 @@
 """What a user is told is what the run's own stages would say: same prompts, same lists."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -230,6 +231,12 @@ def test_folders_that_cannot_answer_are_refused(run: Any, make_run: Callable[...
         Recommender.load(run.folder, store=tmp_path)
     with pytest.raises(UserError, match="made no"):
         Recommender.load(make_run("goal=trajectories").folder)
+    copy = tmp_path / "copy"  # as a version wrote it that did not know one of the columns
+    shutil.copytree(run.store, copy)
+    for table in copy.glob("write_prompts/*/table.parquet"):
+        pl.read_parquet(table).drop("ranked").write_parquet(table)
+    with pytest.raises(UserError, match=r"run: made by another version.*prompts: columns .*; make it again"):
+        Recommender.load(run.folder, store=copy)
 
 
 def test_the_package_stays_light() -> None:
