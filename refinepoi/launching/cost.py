@@ -114,7 +114,7 @@ def _work(specs: list[dict[str, Any]]) -> float:
         if "kv_heads" in spec:  # a language model from scratch
             work *= parameters(spec)
         if isinstance(spec.get("city"), dict):
-            work *= spec["city"]["users"] * spec["city"]["days"]
+            work *= spec.get("cities", 1) * spec["city"]["users"] * spec["city"]["days"]
     return work
 
 
@@ -163,7 +163,7 @@ def _checkins(experiment: Experiment) -> float:
     """Roughly how many check-ins the data set has: from the size of its files, or from the settings of the city."""
     dataset = experiment.dataset.model_dump(mode="json")
     if isinstance(dataset.get("city"), dict):
-        return 0.6 * dataset["city"]["users"] * dataset["city"]["days"]
+        return 0.6 * dataset["cities"] * dataset["city"]["users"] * dataset["city"]["days"]
     files = experiment.dataset.files() if hasattr(experiment.dataset, "files") else []
     size = sum(f.stat().st_size * (5 if f.suffix in (".gz", ".zip") else 1) for f in files if f.exists())
     return max(size / 120, 1000.0)

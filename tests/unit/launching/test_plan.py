@@ -93,6 +93,19 @@ def test_costs_follow_the_work(here: Path) -> None:
     cost._manifests.cache_clear()
 
 
+def test_so_many_cities_are_so_much_work(here: Path) -> None:
+    def planned(cities: int, manifests: Path) -> list[float]:
+        experiment = check([*TINY, f"dataset.cities={cities}", "goal=prompts"], multirun=False).jobs[0].experiment
+        made = records(experiment)
+        names = {"trajectories": "make_trajectories", "evidence": "count_evidence"}
+        return [cost.estimate(s, made[n]["arguments"], experiment, manifests).seconds for n, s in names.items()]
+
+    one, ten = planned(1, here / "artifacts"), planned(10, here / "artifacts")
+    assert all(many > few for few, many in zip(one, ten, strict=True))
+    specs = [{"city": {"users": 4, "days": 6}, "cities": cities} for cities in (1, 10)]
+    assert cost._work([specs[1]]) == 10 * cost._work([specs[0]])
+
+
 def test_the_plan_says_how_large_the_model_is(here: Path) -> None:
     model_folder(here / "model")
     config = {  # of a large model; a plan reads no weights
